@@ -1,0 +1,33 @@
+/*
+ * buf: a string that grows. Always terminated once something was added; may hold NUL bytes.
+ */
+#pragma once
+
+#include <stddef.h>
+
+struct buf {
+	char *data; /* NULL while empty */
+	size_t len; /* without the terminator */
+	size_t cap;
+};
+
+#define BUF_INIT {NULL, 0, 0}
+
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_str(struct buf *b, const char *s);
+void buf_char(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Cuts the content to LEN bytes (LEN is at most b->len). */
+void buf_truncate(struct buf *b, size_t len);
+
+/* The content as a string that the caller frees ("" when nothing was added); the buffer is empty
+ * afterwards. */
+char *buf_steal(struct buf *b) __attribute__((returns_nonnull));
+
+/* The content as a string that stays the buffer's: "" when nothing was added. */
+const char *buf_text(const struct buf *b) __attribute__((returns_nonnull));
+
+void buf_done(struct buf *b);
+
+#define CLEANUP_BUF __attribute__((cleanup(buf_done)))

@@ -1,0 +1,145 @@
+/*
+ * compile: settings, policies and a model -> identities, and from them the ruleset and every verdict.
+ *
+ * Pure. An identity is a class of endpoints that no selector in force tells apart; chains belong to
+ * identities, set elements to endpoints. The rules that hold for an identity are listed in one place
+ * (rules.c), which both the verdict function and the ruleset are made from.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quaywall/model.h"
+#include "quaywall/policy.h"
+#include "quaywall/ruleset.h"
+
+#define QUAYWALL_TABLE "quaywall"
+
+struct compiled;
+
+/* Resolves POLICIES and SETTINGS over MODEL, all of which must outlive the result. Problems that only
+ * show with a model (an extra address that governs more than one identity, or collides) go to P; where
+ * there is an error NULL is returned. P may be NULL: then such a document's addresses are left out. */
+struct compiled *compile_new(const struct settings *settings, const struct policy_set *policies,
+			     const struct model *model, struct policy_problems *p);
+void compile_free(struct compiled *c);
+
+/* The table `inet quaywall`, sorted. The caller frees. */
+struct ruleset *compile_ruleset(const struct compiled *c);
+
+/* Whether some policy or default can refuse a packet between two containers of one bridge, so that
+ * br_netfilter is needed. */
+bool compile_needs_bridge_filter(const struct compiled *c);
+
+/* ---- verdicts ---- */
+
+enum flow_end_kind {
+	END_ENDPOINT, /* an endpoint of the model */
+	END_HOST,
+	END_OUTSIDE, /* neither a container's nor the host's address */
+	END_UNKNOWN, /* in a managed network, held by no known endpoint: rule 8 */
+};
+
+struct flow_end {
+	enum flow_end_kind kind;
+	size_t endpoint;       /* END_ENDPOINT: index into the model's endpoints */
+	struct addr addr;      /* that the packet carries; family 0: any (END_HOST, END_OUTSIDE) */
+	const char *interface; /* END_OUTSIDE: the host's interface it comes in or goes out by; or NULL */
+};
+
+/* The first packet of a flow. */
+struct flow {
+	struct flow_end from, to;
+	uint8_t protocol; /* IPPROTO_*; 0 with every_port: every protocol */
+	bool every_port;  /* asks whether every port of the protocol (or of all) is allowed */
+	uint16_t port;	  /* the destination's, after translation; host order */
+	bool published;	  /* comes from outside through a published port */
+	uint16_t published_port;
+};
+
+enum flow_verdict { FLOW_ALLOW, FLOW_AUDIT, FLOW_DENY };
+
+/* What decided at one end of a flow. */
+enum flow_reason {
+	REASON_NOT_JUDGED,	/* that end is not a container, or the container talks to itself */
+	REASON_NOT_ISOLATED,	/* no policy isolates the direction and the default allows */
+	REASON_ALLOW_RULE,	/* `rule` of `document` consents */
+	REASON_PUBLISH_RULE,	/* likewise, for a published port */
+	REASON_DENY_RULE,	/* `rule` refuses */
+	REASON_ISOLATED,	/* `document` isolates, and no rule consents */
+	REASON_DEFAULT,		/* a default refuses: see `setting` */
+	REASON_UNKNOWN,		/* rule 8 */
+	REASON_NOT_PUBLISHED,	/* the published port is restricted, and no publish rule names it */
+	REASON_HOST,		/* rule 6: the host reaches its containers */
+};
+
+struct flow_consent {
+	enum flow_reason reason;
+	enum flow_verdict verdict;
+	const struct policy_document *document; /* or NULL */
+	const struct policy_rule *rule;		/* or NULL */
+	const char *setting;			/* "defaults.containers" …, or NULL */
+	bool limited; /* consents within the rule's limit only */
+};
+
+struct verdict {
+	enum flow_verdict verdict;
+	struct flow_consent egress;  /* of the source */
+	struct flow_consent ingress; /* of the destination */
+	const struct flow_consent *decided_by; /* one of the two */
+};
+
+/* Judges F. Where a rule has a limit, the verdict is the one within the limit. */
+void compile_verdict(const struct compiled *c, const struct flow *f, struct verdict *ret);
+
+/* The end that holds ADDR: an endpoint, the host, unknown, or outside. */
+struct flow_end compile_end_of_addr(const struct compiled *c, const struct addr *a);
+
+/* "shop.yaml:12 scrape", "defaults.containers", … where the consent comes from. */
+void compile_consent_where(const struct flow_consent *consent, struct buf *out);
+/* One sentence: "shop isolates ingress and no rule allows it (shop.yaml:2)". */
+void compile_consent_print(const struct flow_consent *consent, bool egress, struct buf *out);
+
+/* ---- selecting ---- */
+
+/* Whether the selector S of DOC, in its instance for the project SCOPE (NULL: none, or the document's
+ * own where that has no wildcard), selects the endpoint. */
+bool compile_selects(const struct compiled *c, const struct policy_document *doc,
+		     const struct selector *s, size_t endpoint);
+
+/* ---- identities ---- */
+
+struct compile_identity {
+	const char *name; /* "shop/db"; with '.' and a hash where several would be called the same */
+	size_t nendpoints;
+	unsigned isolated; /* POLICY_INGRESS | POLICY_EGRESS that an enforcing policy or default isolates */
+	unsigned audited;  /* the same, by audit ones alone */
+};
+
+size_t compile_identities(const struct compiled *c); /* how many */
+const struct compile_identity *compile_identity(const struct compiled *c, size_t i);
+size_t compile_identity_of(const struct compiled *c, size_t endpoint); /* MODEL_NONE: not managed */
+
+/* ---- checks that need a model ---- */
+
+/* Runs the `expect:` of every document. Failures are errors in P, with the pair that differs; the
+ * number of expectations that held comes back. */
+size_t compile_run_expects(const struct compiled *c, struct policy_problems *p);
+
+/* Warnings: a selector that selects nothing, a rule that an earlier one shadows, a publish rule for a
+ * port that nobody publishes, a `from` of publish that is a container's or the host's address. */
+void compile_lint(const struct compiled *c, struct policy_problems *p);
+
+/* A model invented from the selectors of `expect:`: one container for each, with exactly its values, all
+ * on one network for each project. Selectors that are not plain values are errors in P ('needs
+ * --snapshot'). The caller frees. */
+struct model *compile_invent_model(const struct policy_set *policies, struct policy_problems *p);
+
+static inline void compile_cleanup(struct compiled **c)
+{
+	compile_free(*c);
+}
+
+#define CLEANUP_COMPILED __attribute__((cleanup(compile_cleanup)))

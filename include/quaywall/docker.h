@@ -1,0 +1,77 @@
+/*
+ * docker: the engine's API, read only (GET requests alone), and its recorded snapshot.
+ *
+ * A struct docker is a watcher with a thread of its own, which alone talks to the engine: it negotiates
+ * the version, subscribes to the events, lists, follows, reconnects with backoff and lists again. What it
+ * learns it hands over as whole models; a listing that fails hands over nothing. Its owner waits for
+ * docker_fd() and takes the newest model.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/error.h"
+#include "quaywall/model.h"
+
+#define DOCKER_API_MIN "1.41"
+#define DOCKER_API_MAX "1.47"
+
+struct docker_options {
+	const char *url; /* unix:///PATH or tcp://HOST:PORT */
+	const char *tls_ca, *tls_cert, *tls_key; /* files; all NULL without TLS */
+	unsigned list_interval; /* seconds between full listings that repair what nothing announced */
+};
+
+struct docker;
+
+enum docker_state {
+	DOCKER_CONNECTING, /* never connected so far */
+	DOCKER_CONNECTED,
+	DOCKER_LOST,	/* was connected, tries again */
+	DOCKER_REFUSED, /* reachable, but not one that can be governed (Podman, rootless, too old) */
+};
+
+struct docker_status {
+	enum docker_state state;
+	char *error;	     /* why it is not connected; NULL where it is. The caller frees */
+	unsigned long connects; /* times a listing succeeded after a (re)connect */
+	unsigned long events;	/* container and network events read */
+	unsigned long repaired; /* listings that found what no event had announced */
+	unsigned long lost;	/* streams that broke */
+};
+
+/* Starts the thread. Never blocks and never fails for an engine that is away. */
+int docker_watch(const struct docker_options *options, struct docker **ret, struct error *err);
+void docker_stop(struct docker *d); /* ends the thread; NULL is fine */
+
+int docker_fd(const struct docker *d); /* readable when there is a new model or a new state */
+/* Takes the newest model that was not taken before (then the caller's, without interfaces), else NULL;
+ * clears the fd. */
+struct model *docker_take(struct docker *d);
+void docker_status(struct docker *d, struct docker_status *ret);
+void docker_status_done(struct docker_status *s);
+
+/* Connects, lists once and disconnects: for the verbs that need no daemon. -ECONNREFUSED, -ENOENT,
+ * -ETIMEDOUT …: not reachable; -EPROTO: answers that make no sense, named in ERR; -ENOTSUP: Podman,
+ * rootless, too old or too new. */
+int docker_list(const struct docker_options *options, struct model **ret, struct error *err);
+
+/* Whether the model is of an engine whose networks live in the namespace that M->interfaces were read
+ * in. 0, or -ENOTSUP with the reason in ERR: a bridge network's device is not here (another engine's
+ * socket, another namespace, rootless). */
+int docker_check_here(const struct model *m, struct error *err);
+
+/* The model as one JSON document (of the struct's own shape: no environment, no mounts, no secrets), and
+ * back. docker_snapshot_read() returns -EINVAL and names the field that is missing or wrong. */
+void docker_snapshot_write(const struct model *m, struct buf *out);
+int docker_snapshot_read(const char *text, size_t len, struct model **ret, struct error *err);
+int docker_snapshot_load(const char *path, struct model **ret, struct error *err);
+
+static inline void docker_cleanup(struct docker **d)
+{
+	docker_stop(*d);
+}
+
+#define CLEANUP_DOCKER __attribute__((cleanup(docker_cleanup)))

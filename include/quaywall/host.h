@@ -1,0 +1,40 @@
+/*
+ * host: what quaywall has to know of the host itself in one network namespace: interfaces, addresses,
+ * and the sysctls that decide whether packets of one bridge pass the firewall at all.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "quaywall/error.h"
+#include "quaywall/model.h"
+
+struct host;
+
+/* Of the calling thread's namespace. Subscribes to link and address changes. */
+int host_open(struct host **ret, struct error *err);
+void host_close(struct host *h);
+
+int host_fd(const struct host *h); /* readable when a link or an address may have changed */
+/* Reads what is there; *RET whether an interface came, went, or changed name or address. */
+int host_dispatch(struct host *h, bool *ret, struct error *err);
+
+/* Replaces M's interfaces by those of now. */
+int host_read_interfaces(struct host *h, struct model *m, struct error *err);
+
+enum host_bridge_filter {
+	HOST_BRIDGE_FILTER_ON,
+	HOST_BRIDGE_FILTER_OFF,	   /* the sysctl is there and 0 */
+	HOST_BRIDGE_FILTER_ABSENT, /* the module br_netfilter is not loaded */
+};
+
+/* net.bridge.bridge-nf-call-iptables (AF_INET) or -ip6tables (AF_INET6) of the namespace. */
+enum host_bridge_filter host_bridge_filter(uint8_t family);
+int host_bridge_filter_enable(uint8_t family, struct error *err);
+
+static inline void host_cleanup(struct host **h)
+{
+	host_close(*h);
+}
+
+#define CLEANUP_HOST __attribute__((cleanup(host_cleanup)))

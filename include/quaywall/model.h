@@ -1,0 +1,132 @@
+/*
+ * model: the engine's containers, endpoints, networks and published ports, and the host's own
+ * interfaces, at one instant. Plain data; indices instead of pointers between the objects, so that a
+ * model can be copied and compared. Everything that hangs from a struct model is owned by it.
+ *
+ * The docker room fills it from the engine or from a recorded snapshot, the host room adds the
+ * interfaces. Nobody changes a model once it was handed on.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quaywall/addr.h"
+
+#define MODEL_NONE SIZE_MAX /* an index that points nowhere */
+
+struct model_label {
+	char *key, *value;
+	bool from_image; /* the image carries the same key with the same value */
+};
+
+struct model_port {
+	uint8_t protocol;	 /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP */
+	uint16_t container_port; /* host order */
+	uint16_t host_port;	 /* host order; never 0: exposed but unpublished ports are left out */
+	struct addr host_addr;	 /* 0.0.0.0 and :: mean every address of that family */
+};
+
+struct model_container {
+	char *id;	    /* no fixed form: 64 hex digits, or 25 characters under Swarm */
+	char *name;	    /* without the leading slash; "" where the engine gave none */
+	char *image;	    /* the reference as given to `docker run` */
+	char *image_id;	    /* "sha256:…" */
+	char *network_mode; /* HostConfig.NetworkMode: "default", "bridge", "host", "container:ID", … */
+	bool running;	    /* running, paused or restarting, as the engine lists it */
+	struct model_label *labels; /* sorted by key, as strcmp(3) */
+	size_t nlabels;
+	struct model_port *ports; /* sorted by protocol, host port, host address */
+	size_t nports;
+};
+
+struct model_network {
+	char *id;
+	char *name;
+	char *driver; /* "bridge", "overlay", "macvlan", "host", "null", … */
+	char *scope;  /* "local", "swarm", "global" */
+	char *bridge; /* the bridge device of a "bridge" network, else NULL */
+	bool internal;
+	bool icc;	     /* com.docker.network.bridge.enable_icc; true where absent */
+	bool encrypted;	     /* the option `encrypted` is present, whatever its value */
+	char *gateway_mode4; /* com.docker.network.bridge.gateway_mode_ipv4, or NULL */
+	char *gateway_mode6;
+	struct prefix *subnets; /* IPAM.Config, both families */
+	size_t nsubnets;
+	struct addr *gateways;
+	size_t ngateways;
+	struct model_label *labels; /* sorted by key */
+	size_t nlabels;
+};
+
+struct model_endpoint {
+	char *id;	  /* EndpointID: the key of everything; an address can change owners */
+	size_t network;	  /* index into networks */
+	size_t container; /* index into containers; MODEL_NONE for lb-*, ingress-sbox and the like */
+	char *name;	  /* as the network lists it */
+	struct addr addr4, addr6; /* family 0 where it has none */
+	bool has_mac;
+	uint8_t mac[6];
+};
+
+/* An interface of the host, in the namespace that quaywall governs. */
+struct model_interface {
+	char *name;
+	unsigned index;
+	bool bridge;
+	struct prefix *addrs; /* with the host bits: the interface's own addresses */
+	size_t naddrs;
+};
+
+struct model {
+	char *engine_id;      /* /info ID; "" where unknown */
+	char *engine_name;    /* "Docker Engine", "Podman Engine", … from /version Components */
+	char *engine_version; /* as /version has it, distribution suffix and all */
+	char *api_version;    /* the version spoken */
+	struct model_network *networks; /* sorted by id */
+	size_t nnetworks;
+	struct model_container *containers; /* sorted by id */
+	size_t ncontainers;
+	struct model_endpoint *endpoints; /* sorted by id */
+	size_t nendpoints;
+	struct model_interface *interfaces; /* sorted by name; none where the host was not read */
+	size_t ninterfaces;
+};
+
+struct model *model_new(void);
+struct model *model_copy(const struct model *m);
+void model_free(struct model *m);
+
+/* Sorts every list as the comments above say and mends the indices. */
+void model_sort(struct model *m);
+
+size_t model_find_container(const struct model *m, const char *id); /* sorted; MODEL_NONE if absent */
+size_t model_find_network(const struct model *m, const char *id);
+size_t model_find_endpoint(const struct model *m, const char *id);
+
+/* The value of a label, or NULL. TRUSTED leaves out labels that the image carries itself. */
+const char *model_container_label(const struct model_container *c, const char *key, bool trusted);
+
+/* The container whose network namespace C uses: C itself, or X for `network_mode: container:X`
+ * (X by id or name); MODEL_NONE where X is not there. */
+size_t model_netns_owner(const struct model *m, size_t c);
+
+/* Compose's or Swarm's project and service of a container, from trusted labels alone; NULL where it
+ * has none. Both strings stay the model's (a Swarm service without its stack prefix is a suffix). */
+const char *model_container_project(const struct model_container *c);
+const char *model_container_service(const struct model_container *c);
+
+/* Appends the name a person uses: "shop/db (shop-db-1)" for a Compose or Swarm container, else its
+ * name, else the first 12 characters of its id. */
+struct buf;
+void model_container_title(const struct model_container *c, struct buf *out);
+
+/* A network that quaywall governs in the host's own hooks: driver "bridge" with a bridge device. */
+bool model_network_is_managed(const struct model_network *n);
+
+static inline void model_cleanup(struct model **m)
+{
+	model_free(*m);
+}
+#define CLEANUP_MODEL __attribute__((cleanup(model_cleanup)))

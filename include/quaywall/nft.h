@@ -1,0 +1,57 @@
+/*
+ * nft: the door to nf_tables, by libnftnl and libmnl. Knows nothing of policies.
+ *
+ * A connection belongs to one network namespace, given when it is opened; there is no global state, so
+ * a process can hold several. Every change is one transaction in one sendmsg(2): the kernel takes all
+ * of it or nothing. Each message has its own sequence number, so that a refusal names its object.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "quaywall/error.h"
+#include "quaywall/ruleset.h"
+
+struct nft;
+
+/* Opens in the namespace of the open file NETNS_FD (-1: the caller's own). The fd stays the caller's. */
+int nft_open(int netns_fd, struct nft **ret, struct error *err);
+void nft_close(struct nft *n);
+
+/* Takes ownership of tables that this connection creates or changes from now on (flags owner and
+ * persist), where the kernel has both flags (6.9 on); *RET says whether. With owner alone a table would
+ * vanish with the process, so then neither is used. */
+int nft_set_owner(struct nft *n, bool *ret, struct error *err);
+
+/* Applies D, which turned the kernel's table into WANTED's, in one transaction. ENOBUFS, EINTR and the
+ * like are retried here; -EBUSY and -ENOENT (someone else wrote meanwhile) and -EEXIST go back to
+ * the caller, who dumps and compares anew; -EPERM: another process owns the table. ERR names the
+ * object that the kernel refused, with the comment (FILE:LINE) of the rule or element if it has one. */
+int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d,
+	      struct error *err);
+
+/* Reads a table into a sorted ruleset; *RET is NULL where there is none. A rule that is not of our
+ * making is marked unknown. Consistent: a dump that a writer disturbed is taken again. */
+int nft_dump(struct nft *n, const char *table, uint8_t family, struct ruleset **ret,
+	     struct error *err);
+
+/* Deletes a table and all in it; one that is not there is fine. -EPERM: owned by another process. */
+int nft_delete_table(struct nft *n, const char *table, uint8_t family, struct error *err);
+
+/* The generation number of the namespace's ruleset: it changes with every transaction of anyone. */
+int nft_generation(struct nft *n, uint32_t *ret, struct error *err);
+
+/* Notifications. The fd is readable when someone changed nf_tables in this namespace. */
+int nft_monitor(struct nft *n, struct error *err); /* subscribes */
+int nft_monitor_fd(const struct nft *n);	   /* -1 before nft_monitor() */
+/* Reads all that is there. *RET: a process other than this one changed TABLE (lost messages, ENOBUFS,
+ * count as such). */
+int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct error *err);
+
+static inline void nft_cleanup(struct nft **n)
+{
+	nft_close(*n);
+}
+
+#define CLEANUP_NFT __attribute__((cleanup(nft_cleanup)))

@@ -1,0 +1,266 @@
+/*
+ * ruleset: one nftables table as plain data: wanted by the compiler, or read from the kernel.
+ *
+ * Rules are of a closed set of expressions, so that the same object can be printed as nft text, sent to
+ * the kernel, read back from it and compared. Sets are all named: an anonymous set could not be
+ * updated. Names are valid nft identifiers of at most 127 bytes; ruleset_identifier() makes one of any
+ * bytes.
+ *
+ * Owned: every string and array below belongs to the struct ruleset; ruleset_free() frees the lot.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quaywall/addr.h"
+#include "quaywall/buf.h"
+
+/* ---- sets and maps ---- */
+
+/* What a key consists of. The comment is nft's type, then the bytes that the field takes in a key
+ * (each field is padded to 4 bytes, as the kernel's registers are). */
+enum ruleset_field {
+	FIELD_IFNAME,	   /* ifname, 16 bytes, zero-padded */
+	FIELD_IPV4,	   /* ipv4_addr, 4 bytes, network order */
+	FIELD_IPV6,	   /* ipv6_addr, 16 bytes */
+	FIELD_PROTOCOL,	   /* inet_proto, 1 byte and 3 of padding */
+	FIELD_PORT,	   /* inet_service, 2 bytes, network order, and 2 of padding */
+	FIELD_ICMPV6_TYPE, /* icmpv6_type, 1 byte and 3 of padding */
+};
+
+#define RULESET_FIELDS_MAX 4
+#define RULESET_KEY_MAX	   64 /* bytes */
+
+#define SET_INTERVAL 1u /* elements are ranges in every field */
+#define SET_DYNAMIC  2u /* filled by packets: its elements are neither printed nor compared */
+#define SET_COUNTER  4u /* each element has a counter */
+#define SET_VERDICTS 8u /* a map of verdicts */
+
+enum ruleset_verdict {
+	VERDICT_NONE, /* for a set's element */
+	VERDICT_ACCEPT,
+	VERDICT_DROP,
+	VERDICT_RETURN,
+	VERDICT_JUMP,
+	VERDICT_GOTO,
+};
+
+struct ruleset_element {
+	uint8_t key[RULESET_KEY_MAX];	  /* fields one behind the other, padded */
+	uint8_t key_end[RULESET_KEY_MAX]; /* SET_INTERVAL: the last key, included; else equal to key */
+	enum ruleset_verdict verdict;
+	char *chain;   /* of VERDICT_JUMP and _GOTO */
+	char *comment; /* or NULL; at most 120 bytes, printable ASCII without '"' */
+};
+
+struct ruleset_set {
+	char *name;
+	enum ruleset_field fields[RULESET_FIELDS_MAX];
+	size_t nfields;
+	unsigned flags;
+	uint32_t timeout; /* SET_DYNAMIC: seconds until an element goes; 0: never */
+	uint32_t size;	  /* SET_DYNAMIC: the most elements; 0 elsewhere */
+	struct ruleset_element *elements; /* sorted by key once ruleset_sort() ran; never overlapping */
+	size_t len, cap;
+};
+
+/* ---- limits ---- */
+
+/* A named object: `limit NAME { rate RATE/UNIT burst BURST packets }`. */
+struct ruleset_limit {
+	char *name;
+	uint32_t rate;
+	uint32_t unit; /* seconds: 1, 60, 3600, 86400 */
+	uint32_t burst;
+};
+
+/* ---- rules ---- */
+
+/* What a packet's part is loaded from, for lookups. */
+enum ruleset_load {
+	LOAD_IIFNAME,
+	LOAD_OIFNAME,
+	LOAD_IP_SADDR,
+	LOAD_IP_DADDR,
+	LOAD_IP6_SADDR,
+	LOAD_IP6_DADDR,
+	LOAD_L4PROTO,
+	LOAD_TH_DPORT,		/* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
+	LOAD_CT_ORIG_PROTO_DST, /* only behind EXPR_L4PROTO of a protocol with ports */
+	LOAD_ICMPV6_TYPE,	/* only behind EXPR_L4PROTO of ICMPv6 */
+};
+
+enum ruleset_expr_kind {
+	/* matches; the text is nft's */
+	EXPR_IIFNAME,	    /* iifname [!=] "NAME"; a NAME that ends in '*' is a prefix */
+	EXPR_OIFNAME,	    /* oifname [!=] "NAME" */
+	EXPR_CT_STATE,	    /* ct state [!=] a,b (any of the bits of CT_*) */
+	EXPR_CT_DNAT,	    /* ct status [!=] dnat */
+	EXPR_NFPROTO,	    /* meta nfproto ipv4 | ipv6: `number` is AF_INET or AF_INET6 */
+	EXPR_L4PROTO,	    /* meta l4proto [!=] NUMBER */
+	EXPR_ICMP,	    /* meta l4proto icmp (or ipv6-icmp) assumed before: icmp type NUMBER;
+			     * `number` is the type, `family` AF_INET or AF_INET6 */
+	EXPR_ICMP_CODE,	    /* icmp code NUMBER, likewise */
+	EXPR_TH_DPORT,	    /* th dport FIRST-LAST (first == last: one port) */
+	EXPR_CT_ORIG_PORT,  /* ct original proto-dst FIRST-LAST */
+	EXPR_TCP_NOT_SYN,   /* tcp flags & (fin|syn|rst|ack) != syn */
+	EXPR_FIB_LOCAL,	    /* fib daddr type [!=] local */
+	EXPR_IP_DADDR,	    /* ip daddr [!=] PREFIX, or ip6 */
+	EXPR_IP_SADDR,	    /* ip saddr [!=] PREFIX, or ip6 */
+	EXPR_LOOKUP,	    /* LOADS [!=] @SET */
+	EXPR_VMAP,	    /* LOADS vmap @SET */
+	/* statements */
+	EXPR_LIMIT,	    /* limit name "NAME": goes on only within the limit */
+	EXPR_DYNSET_LIMIT,  /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
+	EXPR_DYNSET_CONNS,  /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
+	EXPR_CT_COUNT,	    /* ct count NUMBER: goes on only up to NUMBER */
+	EXPR_COUNTER,	    /* counter */
+	EXPR_LOG,	    /* log prefix "TEXT" group NUMBER */
+	EXPR_REJECT_RST,    /* reject with tcp reset */
+	EXPR_REJECT_ADMIN,  /* reject with icmpx admin-prohibited */
+	EXPR_VERDICT,	    /* accept, drop, return, jump CHAIN, goto CHAIN */
+};
+
+#define CT_INVALID     1u
+#define CT_ESTABLISHED 2u
+#define CT_RELATED     4u
+#define CT_NEW	       8u
+#define CT_UNTRACKED   64u
+
+struct ruleset_expr {
+	enum ruleset_expr_kind kind;
+	bool negate;
+	uint8_t family;
+	uint32_t number;
+	uint16_t first, last;		    /* ports, host order */
+	uint32_t rate, unit, burst;	    /* EXPR_DYNSET_LIMIT */
+	struct prefix prefix;
+	enum ruleset_load loads[RULESET_FIELDS_MAX];
+	size_t nloads;
+	enum ruleset_verdict verdict;
+	char *name; /* interface, set, limit, chain or log prefix (printable ASCII, at most 120 bytes) */
+};
+
+struct ruleset_rule {
+	struct ruleset_expr *exprs;
+	size_t len, cap;
+	char *comment; /* or NULL; as in an element */
+	bool unknown;  /* read from the kernel and not of our making: equal to no rule */
+};
+
+enum ruleset_hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING };
+
+struct ruleset_chain {
+	char *name;
+	enum ruleset_hook hook; /* HOOK_NONE: not a base chain */
+	int32_t priority;	/* of a base chain; type filter, policy accept */
+	struct ruleset_rule *rules;
+	size_t len, cap;
+};
+
+/* ---- the table ---- */
+
+struct ruleset {
+	char *table;	 /* "quaywall" */
+	uint8_t family;	 /* NFPROTO_INET (1) or NFPROTO_BRIDGE (7) */
+	struct ruleset_limit *limits; /* sorted by name once ruleset_sort() ran; likewise below */
+	size_t nlimits, limits_cap;
+	struct ruleset_set **sets;
+	size_t nsets, sets_cap;
+	struct ruleset_chain **chains;
+	size_t nchains, chains_cap;
+};
+
+struct ruleset *ruleset_new(const char *table, uint8_t family);
+void ruleset_free(struct ruleset *r);
+
+/* Each returns the new object, which stays the ruleset's and stays where it is. */
+struct ruleset_set *ruleset_add_set(struct ruleset *r, const char *name, unsigned flags,
+				    const enum ruleset_field *fields, size_t nfields);
+struct ruleset_chain *ruleset_add_chain(struct ruleset *r, const char *name, enum ruleset_hook hook,
+					int32_t priority);
+void ruleset_add_limit(struct ruleset *r, const char *name, uint32_t rate, uint32_t unit,
+		       uint32_t burst);
+/* The returned rule is good until the next one of the same chain is added. COMMENT may be NULL. */
+struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comment);
+/* Copies EXPR, its name included, so callers may pass literals. */
+void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr);
+/* Copies E, its strings included. */
+void ruleset_add_element(struct ruleset_set *s, const struct ruleset_element *e);
+
+struct ruleset_set *ruleset_find_set(const struct ruleset *r, const char *name);
+struct ruleset_chain *ruleset_find_chain(const struct ruleset *r, const char *name);
+
+size_t ruleset_key_size(const struct ruleset_set *s); /* bytes of a key, padding included */
+/* Where field N of a key begins, and how many bytes count. */
+size_t ruleset_field_offset(const struct ruleset_set *s, size_t n);
+size_t ruleset_field_size(enum ruleset_field f);
+
+/* Sorts limits, sets, chains and elements (rules keep their order). Elements with the same key:
+ * the first one added stays. */
+void ruleset_sort(struct ruleset *r);
+
+/* An nft identifier of any bytes: what is not [A-Za-z0-9_./-] becomes '_', the length is cut to 100; a
+ * text that had to be changed gets '.' and 8 hex digits of a hash of the original, so that two
+ * different texts never give one identifier. Begins with PREFIX (a valid identifier itself).
+ * The caller frees. */
+char *ruleset_identifier(const char *prefix, const char *text);
+
+/* TEXT as a comment: what nft cannot print in quotes becomes '?', cut to 120 bytes. The caller frees. */
+char *ruleset_comment(const char *text);
+
+/* The table as text that `nft -f` loads, in the form that `nft list` prints (without counters'
+ * values). Deterministic: the same ruleset gives the same bytes. */
+void ruleset_print(const struct ruleset *r, struct buf *out);
+
+/* ---- difference ---- */
+
+enum ruleset_change_kind {
+	CHANGE_ADD_TABLE,
+	CHANGE_ADD_LIMIT,
+	CHANGE_ADD_SET, /* without its elements: CHANGE_ADD_ELEMENTS follows */
+	CHANGE_ADD_CHAIN, /* without its rules: CHANGE_SET_RULES follows */
+	CHANGE_DELETE_ELEMENTS,
+	CHANGE_SET_RULES, /* the chain's rules go, the new ones come */
+	CHANGE_ADD_ELEMENTS,
+	CHANGE_DELETE_CHAIN, /* its rules went before */
+	CHANGE_DELETE_SET,
+	CHANGE_DELETE_LIMIT,
+};
+
+/* One step. Pointers are into the two rulesets that were compared, which must live as long. */
+struct ruleset_change {
+	enum ruleset_change_kind kind;
+	const struct ruleset_limit *limit;
+	const struct ruleset_set *set;
+	const struct ruleset_chain *chain; /* CHANGE_SET_RULES: the wanted one; one that goes: the old */
+	const struct ruleset_element **elements; /* owned by the change */
+	size_t len, cap;
+};
+
+struct ruleset_diff {
+	struct ruleset_change *items; /* in an order that one transaction can take */
+	size_t len, cap;
+};
+
+/* What turns OLD (NULL: no table) into WANTED, both sorted. An element whose verdict or comment
+ * changed is deleted and added. A set, limit or base chain whose declaration changed goes and comes
+ * under its name (then each chain that uses it is set anew too). Nothing to do: len is 0. */
+void ruleset_compare(const struct ruleset *old, const struct ruleset *wanted,
+		     struct ruleset_diff *ret);
+void ruleset_diff_done(struct ruleset_diff *d);
+
+/* Readable: lines that begin with '+' or '-', nft text behind, grouped under "set NAME" or "chain
+ * NAME". */
+void ruleset_diff_print(const struct ruleset *old, const struct ruleset *wanted,
+			const struct ruleset_diff *d, struct buf *out);
+
+static inline void ruleset_cleanup(struct ruleset **r)
+{
+	ruleset_free(*r);
+}
+
+#define CLEANUP_RULESET	     __attribute__((cleanup(ruleset_cleanup)))
+#define CLEANUP_RULESET_DIFF __attribute__((cleanup(ruleset_diff_done)))

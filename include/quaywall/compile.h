@@ -102,12 +102,24 @@ void compile_consent_where(const struct flow_consent *consent, struct buf *out);
 /* One sentence: "shop isolates ingress and no rule allows it (shop.yaml:2)". */
 void compile_consent_print(const struct flow_consent *consent, bool egress, struct buf *out);
 
-/* ---- selecting ---- */
+/* ---- documents as they hold ---- */
 
-/* Whether the selector S of DOC, in its instance for the project SCOPE (NULL: none, or the document's
- * own where that has no wildcard), selects the endpoint. */
-bool compile_selects(const struct compiled *c, const struct policy_document *doc,
+/* A document over a project: a template has one instance for each project that exists and matches,
+ * any other document exactly one. */
+struct compile_instance {
+	const struct policy_document *document;
+	const char *scope; /* the project that selectors which name none get; NULL for none */
+};
+
+size_t compile_instances(const struct compiled *c); /* how many */
+const struct compile_instance *compile_instance(const struct compiled *c, size_t i);
+
+/* Whether S, a selector of the instance's document but not its `for`, selects the endpoint. */
+bool compile_selects(const struct compiled *c, const struct compile_instance *in,
 		     const struct selector *s, size_t endpoint);
+
+/* Whether the instance governs the endpoint. */
+bool compile_governs(const struct compiled *c, const struct compile_instance *in, size_t endpoint);
 
 /* ---- identities ---- */
 

@@ -12,7 +12,10 @@ struct error {
 	char *text; /* owned; NULL while nothing was set */
 };
 
-#define ERROR_INIT {NULL}
+#define ERROR_INIT   \
+	{            \
+		NULL \
+	}
 
 /* Sets the text, replacing an older one. Returns CODE (a negative errno), to be returned at once. */
 int error_set(struct error *err, int code, const char *fmt, ...)

@@ -26,11 +26,11 @@ char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), retu
 void *mem_grow(void *ptr, size_t *cap, size_t need, size_t size) __attribute__((returns_nonnull));
 
 /* Appends ITEM to the open array ARR with its fields `items`, `len` and `cap`. */
-#define MEM_PUSH(arr, item)                                                                        \
-	do {                                                                                       \
-		(arr)->items = mem_grow((arr)->items, &(arr)->cap, (arr)->len + 1,                 \
-					sizeof(*(arr)->items));                                    \
-		(arr)->items[(arr)->len++] = (item);                                               \
+#define MEM_PUSH(arr, item)                                                        \
+	do {                                                                       \
+		(arr)->items = mem_grow((arr)->items, &(arr)->cap, (arr)->len + 1, \
+					sizeof(*(arr)->items));                    \
+		(arr)->items[(arr)->len++] = (item);                               \
 	} while (0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))

@@ -26,6 +26,11 @@ struct compiled *compile_new(const struct settings *settings, const struct polic
 			     const struct model *model, struct policy_problems *p);
 void compile_free(struct compiled *c);
 
+/* What the object was made from. */
+const struct settings *compile_settings(const struct compiled *c);
+const struct policy_set *compile_policies(const struct compiled *c);
+const struct model *compile_model(const struct compiled *c);
+
 /* The table `inet quaywall`, sorted. The caller frees. */
 struct ruleset *compile_ruleset(const struct compiled *c);
 
@@ -136,8 +141,9 @@ size_t compile_identity_of(const struct compiled *c, size_t endpoint); /* MODEL_
 
 /* ---- checks that need a model ---- */
 
-/* Runs the `expect:` of every document. Failures are errors in P, with the pair that differs; the
- * number of expectations that held comes back. */
+/* Runs the `expect:` of every document. Failures are errors in P, one for each expectation, with the
+ * first pair that differs; the number of expectations that held comes back. A template's expectation
+ * is held against all its instances together. */
 size_t compile_run_expects(const struct compiled *c, struct policy_problems *p);
 
 /* Warnings: a selector that selects nothing, a rule that an earlier one shadows, a publish rule for a
@@ -146,8 +152,12 @@ void compile_lint(const struct compiled *c, struct policy_problems *p);
 
 /* A model invented from the selectors of `expect:`: one container for each, with exactly its values, all
  * on one network for each project. Selectors that are not plain values are errors in P ('needs
- * --snapshot'). The caller frees. */
+ * --snapshot'); then NULL comes back. The caller frees. */
 struct model *compile_invent_model(const struct policy_set *policies, struct policy_problems *p);
+
+/* The engine's name in an invented model, by which compile_lint() knows not to wonder at selectors that
+ * select nothing. */
+#define COMPILE_INVENTED "invented world"
 
 static inline void compile_cleanup(struct compiled **c)
 {

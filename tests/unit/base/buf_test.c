@@ -1,0 +1,91 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/mem.h"
+
+static void test_adds_in_order(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_string_equal(buf_text(&b), "");
+	buf_str(&b, "a");
+	buf_char(&b, 'b');
+	buf_printf(&b, "%d", 12);
+	buf_add(&b, "xyz", 2);
+	assert_string_equal(buf_text(&b), "ab12xy");
+	assert_int_equal(b.len, 6);
+}
+
+static void test_printf_longer_than_room(void **state)
+{
+	/* Each length around the sizes where it formats a second time. */
+	for (int len = 0; len < 300; len++) {
+		CLEANUP_BUF struct buf b = BUF_INIT;
+
+		(void)state;
+		buf_char(&b, '<');
+		buf_printf(&b, "%0*d%s", len + 1, 0, ">");
+		assert_int_equal(b.len, len + 3);
+		assert_int_equal(strlen(b.data), b.len);
+		assert_int_equal(b.data[b.len - 1], '>');
+	}
+}
+
+static void test_holds_nul(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	buf_add(&b, "a\0b", 3);
+	buf_add(&b, NULL, 0);
+	assert_int_equal(b.len, 3);
+	assert_memory_equal(b.data, "a\0b", 4);
+}
+
+static void test_truncate_terminates(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	buf_truncate(&b, 0);
+	buf_str(&b, "abcdef");
+	buf_truncate(&b, 2);
+	assert_string_equal(buf_text(&b), "ab");
+	buf_char(&b, 'X');
+	assert_string_equal(buf_text(&b), "abX");
+}
+
+static void test_steal_empties(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_FREE char *nothing = buf_steal(&b);
+	CLEANUP_FREE char *something = NULL;
+
+	(void)state;
+	assert_string_equal(nothing, "");
+	buf_str(&b, "abc");
+	something = buf_steal(&b);
+	assert_string_equal(something, "abc");
+	assert_int_equal(b.len, 0);
+	assert_string_equal(buf_text(&b), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_adds_in_order),
+		cmocka_unit_test(test_printf_longer_than_room),
+		cmocka_unit_test(test_holds_nul),
+		cmocka_unit_test(test_truncate_terminates),
+		cmocka_unit_test(test_steal_empties),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -24,15 +24,15 @@ struct model_label {
 struct model_port {
 	uint8_t protocol;	 /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP */
 	uint16_t container_port; /* host order */
-	uint16_t host_port;	 /* host order; never 0: exposed but unpublished ports are left out */
-	struct addr host_addr;	 /* 0.0.0.0 and :: mean every address of that family */
+	uint16_t host_port;    /* host order; never 0: exposed but unpublished ports are left out */
+	struct addr host_addr; /* 0.0.0.0 and :: mean every address of that family */
 };
 
 struct model_container {
-	char *id;	    /* no fixed form: 64 hex digits, or 25 characters under Swarm */
-	char *name;	    /* without the leading slash; "" where the engine gave none */
-	char *image;	    /* the reference as given to `docker run` */
-	char *image_id;	    /* "sha256:…" */
+	char *id;	/* no fixed form: 64 hex digits, or 25 characters under Swarm */
+	char *name;	/* without the leading slash; "" where the engine gave none */
+	char *image;	/* the reference as given to `docker run` */
+	char *image_id; /* "sha256:…" */
 	char *network_mode; /* HostConfig.NetworkMode: "default", "bridge", "host", "container:ID", … */
 	bool running;	    /* running, paused or restarting, as the engine lists it */
 	struct model_label *labels; /* sorted by key, as strcmp(3) */
@@ -98,10 +98,14 @@ struct model *model_new(void);
 struct model *model_copy(const struct model *m);
 void model_free(struct model *m);
 
+/* Frees the interfaces and leaves none: the host room reads them anew. */
+void model_clear_interfaces(struct model *m);
+
 /* Sorts every list as the comments above say and mends the indices. */
 void model_sort(struct model *m);
 
-size_t model_find_container(const struct model *m, const char *id); /* sorted; MODEL_NONE if absent */
+/* Index into the sorted list; MODEL_NONE if absent. */
+size_t model_find_container(const struct model *m, const char *id);
 size_t model_find_network(const struct model *m, const char *id);
 size_t model_find_endpoint(const struct model *m, const char *id);
 

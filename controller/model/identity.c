@@ -1,0 +1,78 @@
+#include "quaywall/model.h"
+
+#include <string.h>
+
+#include "quaywall/buf.h"
+
+#define SHORT_ID 12 /* as many characters of an id as the engine's own listings show */
+
+const char *model_container_label(const struct model_container *c, const char *key, bool trusted)
+{
+	size_t low = 0, high = c->nlabels;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct model_label *label = &c->labels[mid];
+		int order = strcmp(label->key, key);
+
+		if (order == 0)
+			return trusted && label->from_image ? NULL : label->value;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* An image could claim to be another project's database, so what the image carries does not count. */
+static const char *identity_label(const struct model_container *c, const char *key)
+{
+	const char *value = model_container_label(c, key, true);
+
+	return value && value[0] != '\0' ? value : NULL;
+}
+
+const char *model_container_project(const struct model_container *c)
+{
+	const char *project = identity_label(c, "com.docker.compose.project");
+
+	return project ? project : identity_label(c, "com.docker.stack.namespace");
+}
+
+const char *model_container_service(const struct model_container *c)
+{
+	const char *compose = identity_label(c, "com.docker.compose.service");
+	const char *swarm = identity_label(c, "com.docker.swarm.service.name");
+	const char *stack = identity_label(c, "com.docker.stack.namespace");
+	size_t len = stack ? strlen(stack) : 0;
+
+	if (compose || !swarm || !stack)
+		return compose ? compose : swarm;
+	/* `docker stack deploy` calls the service STACK_SERVICE. */
+	if (strncmp(swarm, stack, len) == 0 && swarm[len] == '_' && swarm[len + 1] != '\0')
+		return swarm + len + 1;
+	return swarm;
+}
+
+static void add_name(const struct model_container *c, struct buf *out)
+{
+	if (c->name && c->name[0] != '\0')
+		buf_str(out, c->name);
+	else
+		buf_add(out, c->id, strnlen(c->id, SHORT_ID));
+}
+
+void model_container_title(const struct model_container *c, struct buf *out)
+{
+	const char *project = model_container_project(c);
+	const char *service = model_container_service(c);
+
+	if (!project || !service) {
+		add_name(c, out);
+		return;
+	}
+	buf_printf(out, "%s/%s (", project, service);
+	add_name(c, out);
+	buf_char(out, ')');
+}

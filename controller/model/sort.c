@@ -1,0 +1,114 @@
+#include "quaywall/model.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/mem.h"
+
+static int compare_numbers(uint32_t a, uint32_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+	const struct model_label *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+static int compare_ports(const void *a, const void *b)
+{
+	const struct model_port *x = a, *y = b;
+	int order = compare_numbers(x->protocol, y->protocol);
+
+	if (order == 0)
+		order = compare_numbers(x->host_port, y->host_port);
+	if (order == 0)
+		order = addr_compare(&x->host_addr, &y->host_addr);
+	/* Never equal on one host; for a recorded snapshot that says so all the same. */
+	return order ? order : compare_numbers(x->container_port, y->container_port);
+}
+
+static int compare_interfaces(const void *a, const void *b)
+{
+	const struct model_interface *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* The id stands first in each struct that is sorted by it. */
+static_assert(offsetof(struct model_network, id) == 0, "sort_by_id() reads the id there");
+static_assert(offsetof(struct model_container, id) == 0, "sort_by_id() reads the id there");
+static_assert(offsetof(struct model_endpoint, id) == 0, "sort_by_id() reads the id there");
+
+struct place {
+	const char *id;
+	size_t old;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int order = strcmp(x->id, y->id);
+
+	return order ? order : (x->old > y->old) - (x->old < y->old);
+}
+
+/* Sorts N objects of SIZE bytes by id. Returns where the object at each old index is now; the caller
+ * frees. */
+static size_t *sort_by_id(void *items, size_t n, size_t size)
+{
+	CLEANUP_FREE struct place *places = mem_new(n, sizeof(*places));
+	CLEANUP_FREE char *sorted = mem_new(n, size);
+	size_t *moved = mem_new(n, sizeof(*moved));
+	char *bytes = items;
+
+	for (size_t i = 0; i < n; i++)
+		places[i] = (struct place) {*(char **)(void *)(bytes + i * size), i};
+	qsort(places, n, sizeof(*places), compare_places);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(sorted + i * size, bytes + places[i].old * size, size);
+		moved[places[i].old] = i;
+	}
+	if (n > 0)
+		memcpy(items, sorted, n * size);
+	return moved;
+}
+
+static void sort_array(void *items, size_t n, size_t size,
+		       int (*compare)(const void *, const void *))
+{
+	/* qsort(3) does not take NULL, not even for nothing. */
+	if (n > 1)
+		qsort(items, n, size, compare);
+}
+
+void model_sort(struct model *m)
+{
+	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
+	CLEANUP_FREE size_t *containers =
+		sort_by_id(m->containers, m->ncontainers, sizeof(*m->containers));
+
+	for (size_t i = 0; i < m->nnetworks; i++) {
+		struct model_network *n = &m->networks[i];
+
+		sort_array(n->labels, n->nlabels, sizeof(*n->labels), compare_labels);
+	}
+	for (size_t i = 0; i < m->ncontainers; i++) {
+		struct model_container *c = &m->containers[i];
+
+		sort_array(c->labels, c->nlabels, sizeof(*c->labels), compare_labels);
+		sort_array(c->ports, c->nports, sizeof(*c->ports), compare_ports);
+	}
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		struct model_endpoint *e = &m->endpoints[i];
+
+		e->network = networks[e->network];
+		if (e->container != MODEL_NONE)
+			e->container = containers[e->container];
+	}
+	free(sort_by_id(m->endpoints, m->nendpoints, sizeof(*m->endpoints)));
+	sort_array(m->interfaces, m->ninterfaces, sizeof(*m->interfaces), compare_interfaces);
+}

@@ -1,0 +1,79 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <netinet/in.h>
+
+#include "build.h"
+
+static struct model *small_model(void)
+{
+	struct model *m = model_new();
+	size_t net = build_network(m, "n1", "br-1");
+	size_t db = build_container(m, "c1", "db");
+
+	m->engine_id = mem_strdup("ENGINE");
+	m->networks[net].subnets = mem_new(1, sizeof(struct prefix));
+	m->networks[net].nsubnets = 1;
+	prefix_parse("172.18.0.0/16", m->networks[net].subnets);
+	build_label(&m->containers[db], "a", "1", true);
+	build_port(&m->containers[db], IPPROTO_TCP, 8080, "0.0.0.0");
+	build_endpoint(m, "e1", net, db);
+	build_interface(m, "eth0", "192.0.2.1/24");
+	return m;
+}
+
+static void test_copy_owns_everything(void **state)
+{
+	struct model *original = small_model();
+	CLEANUP_MODEL struct model *copy = model_copy(original);
+
+	(void)state;
+	/* Under the address sanitizer whatever the copy still shared would be seen below. */
+	model_free(original);
+	assert_string_equal(copy->engine_id, "ENGINE");
+	assert_null(copy->engine_name);
+	assert_string_equal(copy->networks[0].name, "net-n1");
+	assert_int_equal(copy->networks[0].subnets[0].len, 16);
+	assert_string_equal(copy->containers[0].name, "db");
+	assert_string_equal(copy->containers[0].labels[0].value, "1");
+	assert_true(copy->containers[0].labels[0].from_image);
+	assert_int_equal(copy->containers[0].ports[0].host_port, 8080);
+	assert_string_equal(copy->endpoints[0].id, "e1");
+	assert_string_equal(copy->interfaces[0].name, "eth0");
+	assert_int_equal(copy->interfaces[0].addrs[0].len, 24);
+}
+
+static void test_copy_of_empty(void **state)
+{
+	CLEANUP_MODEL struct model *empty = model_new();
+	CLEANUP_MODEL struct model *copy = model_copy(empty);
+
+	(void)state;
+	assert_int_equal(copy->ncontainers, 0);
+	assert_null(copy->containers);
+	model_free(NULL);
+}
+
+static void test_clear_interfaces(void **state)
+{
+	CLEANUP_MODEL struct model *m = small_model();
+
+	(void)state;
+	model_clear_interfaces(m);
+	assert_int_equal(m->ninterfaces, 0);
+	assert_null(m->interfaces);
+	assert_int_equal(m->ncontainers, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_copy_owns_everything),
+		cmocka_unit_test(test_copy_of_empty),
+		cmocka_unit_test(test_clear_interfaces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

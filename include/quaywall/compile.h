@@ -102,6 +102,12 @@ void compile_verdict(const struct compiled *c, const struct flow *f, struct verd
 /* The end that holds ADDR: an endpoint, the host, unknown, or outside. */
 struct flow_end compile_end_of_addr(const struct compiled *c, const struct addr *a);
 
+/* A container's or host's flow to the host's PORT (host order) at ADDR, if that is a published port: a flow to the
+ * container behind it. Sets *RET to that end and *RET_PORT to the container's port. False: nobody publishes
+ * it, or the container has no endpoint on a managed network. */
+bool compile_published_target(const struct compiled *c, const struct addr *addr, uint8_t protocol,
+			      uint16_t port, struct flow_end *ret, uint16_t *ret_port);
+
 /* "shop.yaml:12 scrape", "defaults.containers", … where the consent comes from. */
 void compile_consent_where(const struct flow_consent *consent, struct buf *out);
 /* One sentence: "shop isolates ingress and no rule allows it (shop.yaml:2)". */

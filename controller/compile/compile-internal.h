@@ -1,0 +1,158 @@
+/*
+ * What the files of the room compile share. An instance is a document over a project; an atom is one
+ * selector of an instance; the signature of an endpoint is which atoms select it, and endpoints with one
+ * signature (and one Compose service, so that chains can be named for people) are one identity.
+ */
+#pragma once
+
+#include "quaywall/compile.h"
+
+/* ---- instances and atoms ---- */
+
+struct instance {
+	struct compile_instance public;
+	size_t document;   /* index into the policy set */
+	size_t first_atom; /* of its selectors, in the order of struct catalog */
+};
+
+/* The selectors of one document, sorted by pointer: an atom's number is its place here. */
+struct catalog {
+	const struct selector **items;
+	size_t len, cap;
+};
+
+/* ---- rules that hold ---- */
+
+enum own_match {
+	OWN_NONE,  /* the rule's own side never means this identity */
+	OWN_ALL,   /* it means every address of the identity */
+	OWN_CIDRS, /* it means those addresses that its CIDRs hold */
+};
+
+/* A rule of a policy that governs an identity, and that names it on the side in question. */
+struct held {
+	const struct instance *in;
+	const struct policy_rule *rule;
+	enum own_match own;
+	bool enforce;
+};
+
+struct held_list {
+	struct held *items;
+	size_t len, cap;
+};
+
+/* What isolates, restricts or denies: the first enforcing cause and the first auditing one. */
+struct cause {
+	const struct policy_document *document; /* NULL: a default, see setting */
+	const char *setting;			/* NULL: none at all when document is NULL too */
+};
+
+struct causes {
+	struct cause enforce, audit;
+};
+
+static inline bool cause_is_set(const struct cause *cause)
+{
+	return cause->document || cause->setting;
+}
+
+enum direction { DIR_INGRESS, DIR_EGRESS };
+
+struct identity {
+	struct compile_identity public;
+	char *name;		/* a valid, unique nft identifier */
+	bool managed;		/* its endpoints are on a managed network */
+	bool is_container;	/* false: an endpoint of the engine itself, as ingress-sbox */
+	size_t *members;	/* endpoints */
+	size_t nmembers, members_cap;
+	struct ranges extra;	/* `addresses:` of the document that governs just this identity */
+	struct held_list deny[2], allow[2]; /* by direction */
+	struct held_list publish;
+	struct causes isolated[2];
+	struct causes restricted; /* published ports, but for `defaults.publish: local` */
+};
+
+/* A published port with the end that it leads to. */
+struct published {
+	const struct model_port *port;
+	size_t container; /* netns owner: where the port is published */
+	size_t endpoint;  /* the first of the container's managed endpoints */
+};
+
+struct addr_owner {
+	struct addr addr;
+	size_t endpoint;
+};
+
+enum unknown_action { UNKNOWN_PASS, UNKNOWN_AUDIT, UNKNOWN_REFUSE };
+
+struct compiled {
+	const struct settings *settings;
+	const struct policy_set *policies;
+	const struct model *model;
+
+	struct catalog *catalogs; /* as many as documents */
+	struct instance *instances;
+	size_t ninstances, instances_cap;
+	char **projects; /* that exist, sorted; scopes point here */
+	size_t nprojects;
+	size_t natoms;
+	uint8_t *atoms; /* nendpoints x natoms */
+
+	size_t *owner; /* for each endpoint: the container whose labels count, or MODEL_NONE */
+	bool *known;   /* for each endpoint: its addresses are programmed */
+	struct identity *identities; /* managed ones first, then by name */
+	size_t nidentities, identities_cap, nmanaged;
+	size_t *identity_of; /* for each endpoint; MODEL_NONE where not known */
+
+	struct addr_owner *addrs; /* sorted by address */
+	size_t naddrs, addrs_cap;
+	struct published *published;
+	size_t npublished, published_cap;
+
+	struct ranges subnets;	  /* of managed networks, and every `addresses:` */
+	struct ranges containers; /* subnets, and the addresses of endpoints elsewhere */
+	bool enforcing, auditing; /* some enforcing (auditing) policy or default can refuse */
+	enum unknown_action unknown;
+};
+
+/* select.c */
+bool selects(const struct compiled *c, const struct instance *in, const struct selector *s,
+	     size_t endpoint); /* evaluates, without the atoms */
+bool instance_governs(const struct compiled *c, const struct instance *in, size_t endpoint);
+bool glob_match(const char *pattern, const char *text);
+bool glob_is_plain(const char *pattern);
+
+/* identity.c */
+void identities_build(struct compiled *c);
+bool identity_selected(const struct compiled *c, const struct instance *in,
+		       const struct selector *s, const struct identity *id);
+bool endpoint_selected(const struct compiled *c, const struct instance *in,
+		       const struct selector *s, size_t endpoint);
+
+/* rules.c */
+void rules_build(struct compiled *c);
+bool rule_has_port(const struct policy_rule *rule, uint8_t protocol, uint16_t port);
+bool protocol_is_icmp(uint8_t protocol);
+enum policy_mode document_mode(const struct compiled *c, const struct policy_document *doc);
+
+/* ends.c */
+void ends_build(struct compiled *c);
+/* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC. Returns how many. */
+size_t endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
+bool addr_is_local_source(const struct addr *a); /* `publish: local` */
+extern const char *const local_source_prefixes[];
+
+/* extra.c */
+void extra_build(struct compiled *c, struct policy_problems *p);
+
+/* verdict.c */
+void verdict_between(const struct compiled *c, const struct flow *f, bool judge_self,
+		     struct verdict *ret);
+
+#define DEFAULT_CONTAINERS	   "defaults.containers"
+#define DEFAULT_PUBLISH		   "defaults.publish"
+#define DEFAULT_UNKNOWN		   "defaults.unknown"
+#define DEFAULT_CONTAINERS_TO_HOST "defaults.containers_to_host"
+#define DEFAULT_HOST_TO_CONTAINERS "defaults.host_to_containers"

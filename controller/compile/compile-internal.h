@@ -15,9 +15,15 @@ struct instance {
 	size_t first_atom; /* of its selectors, in the order of struct catalog */
 };
 
-/* The selectors of one document, sorted by pointer: an atom's number is its place here. */
+/* The selectors of one document's rules, sorted by pointer, each with its place in the document: the
+ * atoms are in that order, so that they are the same from run to run. */
+struct cataloged {
+	const struct selector *selector;
+	size_t place;
+};
+
 struct catalog {
-	const struct selector **items;
+	struct cataloged *items;
 	size_t len, cap;
 };
 
@@ -61,12 +67,14 @@ enum direction { DIR_INGRESS, DIR_EGRESS };
 
 struct identity {
 	struct compile_identity public;
-	char *name;		/* a valid, unique nft identifier */
-	bool managed;		/* its endpoints are on a managed network */
-	bool is_container;	/* false: an endpoint of the engine itself, as ingress-sbox */
-	size_t *members;	/* endpoints */
-	size_t nmembers, members_cap;
-	struct ranges extra;	/* `addresses:` of the document that governs just this identity */
+	char *name;	   /* a valid, unique nft identifier */
+	bool managed;	   /* its endpoints are on a managed network */
+	bool is_container; /* false: an endpoint of the engine itself, as ingress-sbox */
+	struct {
+		size_t *items; /* endpoints, by id */
+		size_t len, cap;
+	} members;
+	struct ranges extra; /* `addresses:` of the document that governs just this identity */
 	struct held_list deny[2], allow[2]; /* by direction */
 	struct held_list publish;
 	struct causes isolated[2];
@@ -93,23 +101,34 @@ struct compiled {
 	const struct model *model;
 
 	struct catalog *catalogs; /* as many as documents */
-	struct instance *instances;
-	size_t ninstances, instances_cap;
-	char **projects; /* that exist, sorted; scopes point here */
-	size_t nprojects;
+	struct {
+		struct instance *items;
+		size_t len, cap;
+	} instances;
+	struct {
+		char **items; /* that exist, sorted; scopes point here */
+		size_t len, cap;
+	} projects;
 	size_t natoms;
 	uint8_t *atoms; /* nendpoints x natoms */
 
 	size_t *owner; /* for each endpoint: the container whose labels count, or MODEL_NONE */
 	bool *known;   /* for each endpoint: its addresses are programmed */
-	struct identity *identities; /* managed ones first, then by name */
-	size_t nidentities, identities_cap, nmanaged;
+	struct {
+		struct identity *items; /* managed ones first */
+		size_t len, cap;
+	} identities;
+	size_t nmanaged;     /* identities */
 	size_t *identity_of; /* for each endpoint; MODEL_NONE where not known */
 
-	struct addr_owner *addrs; /* sorted by address */
-	size_t naddrs, addrs_cap;
-	struct published *published;
-	size_t npublished, published_cap;
+	struct {
+		struct addr_owner *items; /* sorted by address */
+		size_t len, cap;
+	} addrs;
+	struct {
+		struct published *items; /* sorted by protocol and host port */
+		size_t len, cap;
+	} published;
 
 	struct ranges subnets;	  /* of managed networks, and every `addresses:` */
 	struct ranges containers; /* subnets, and the addresses of endpoints elsewhere */
@@ -128,6 +147,8 @@ bool glob_is_plain(const char *pattern);
 void identities_build(struct compiled *c);
 bool identity_selected(const struct compiled *c, const struct instance *in,
 		       const struct selector *s, const struct identity *id);
+bool identity_governed(const struct compiled *c, const struct instance *in,
+		       const struct identity *id);
 bool endpoint_selected(const struct compiled *c, const struct instance *in,
 		       const struct selector *s, size_t endpoint);
 
@@ -141,13 +162,15 @@ enum policy_mode document_mode(const struct compiled *c, const struct policy_doc
 void ends_build(struct compiled *c);
 /* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC. Returns how many. */
 size_t endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
+struct flow_end published_end(const struct compiled *c, const struct published *p);
 bool addr_is_local_source(const struct addr *a); /* `publish: local` */
 extern const char *const local_source_prefixes[];
 
 /* extra.c */
 void extra_build(struct compiled *c, struct policy_problems *p);
 
-/* verdict.c */
+/* verdict.c. JUDGE_SELF: also a container that talks to itself. RET points into itself: not to be
+ * copied. */
 void verdict_between(const struct compiled *c, const struct flow *f, bool judge_self,
 		     struct verdict *ret);
 

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "compile-internal.h"
 #include "edges.h"
 #include "quaywall/mem.h"
 
@@ -18,10 +19,11 @@ struct run {
 	const struct compile_instance *in;
 	const struct policy_expect *expect;
 	struct edges edges[ARRAY_SIZE(named_protocols)]; /* of each of named_protocols */
-	size_t pairs;					 /* that were judged */
-	size_t failed;					 /* that have the other verdict */
-	bool no_from, no_to; /* in no instance an end of that side was found */
-	struct buf first;    /* about the first pair that failed */
+	struct edges published; /* of the published ports of all containers */
+	size_t pairs;		/* that were judged */
+	size_t failed;		/* that have the other verdict */
+	bool no_from, no_to;	/* in no instance an end of that side was found */
+	struct buf first;	/* about the first pair that failed */
 };
 
 /* An end of flows; an endpoint without addr stands for each of its addresses. */
@@ -148,6 +150,20 @@ static void print_flow(const struct run *r, const struct flow *f, const struct p
 	print_ports(ports, out);
 }
 
+/* A flow passes because both ends consent. */
+static void say_consents(const struct verdict *v, struct buf *out)
+{
+	bool egress = v->egress.reason != REASON_NOT_JUDGED;
+	bool ingress = v->ingress.reason != REASON_NOT_JUDGED;
+
+	if (egress || !ingress)
+		compile_consent_print(&v->egress, true, out);
+	if (egress && ingress)
+		buf_str(out, "; ");
+	if (ingress)
+		compile_consent_print(&v->ingress, false, out);
+}
+
 /* "expected allow, but A -> B 5432/tcp is refused: shop isolates …" */
 static void say_verdict(struct run *r, const struct flow *f, const struct policy_ports *ports,
 			const struct verdict *v)
@@ -162,7 +178,10 @@ static void say_verdict(struct run *r, const struct flow *f, const struct policy
 		return;
 	print_flow(r, f, ports, &r->first);
 	buf_printf(&r->first, " %s: ", words[v->verdict]);
-	compile_consent_print(v->decided_by, v->decided_by == &v->egress, &r->first);
+	if (v->verdict == FLOW_ALLOW)
+		say_consents(v, &r->first);
+	else
+		compile_consent_print(v->decided_by, v->decided_by == &v->egress, &r->first);
 }
 
 static void say_unpublished(struct run *r, const struct flow *f, const struct policy_ports *ports)
@@ -170,7 +189,7 @@ static void say_unpublished(struct run *r, const struct flow *f, const struct po
 	if (r->first.len)
 		return;
 	print_flow(r, f, ports, &r->first);
-	buf_str(&r->first, " does not exist: the container does not publish it there");
+	buf_str(&r->first, " does not exist: nothing is published there");
 }
 
 /* ---- one pair ---- */
@@ -256,29 +275,23 @@ static bool port_is_reachable(const struct model_port *port, const struct flow_e
 	return end->kind == END_HOST || !is_loopback(&port->host_addr);
 }
 
-static const struct model_container *container_at(const struct run *r, const struct flow *f)
-{
-	return &r->model->containers[container_of(r, &f->to)];
-}
-
 /* Judges one published port by all ways that lead to it. A port that is not published is refused, as
  * no rule can open it. */
 static bool judge_published_port(struct run *r, struct flow *f, const struct policy_ports *port)
 {
-	const struct model_container *k = container_at(r, f);
 	bool found = false;
 
 	f->protocol = port->protocol;
 	f->published = f->from.kind == END_OUTSIDE;
 	f->published_port = port->first;
-	for (size_t i = 0; i < k->nports; i++) {
-		const struct model_port *way = &k->ports[i];
+	for (size_t i = 0; i < r->c->published.len; i++) {
+		const struct published *way = &r->c->published.items[i];
 
-		if (way->protocol != port->protocol || way->host_port != port->first ||
-		    !port_is_reachable(way, &f->from))
+		if (way->endpoint != f->to.endpoint || way->port->protocol != port->protocol ||
+		    way->port->host_port != port->first || !port_is_reachable(way->port, &f->from))
 			continue;
 		found = true;
-		f->port = way->container_port;
+		f->port = way->port->container_port;
 		if (!judge(r, f, port))
 			return false;
 	}
@@ -287,25 +300,17 @@ static bool judge_published_port(struct run *r, struct flow *f, const struct pol
 	return found || !r->expect->allow;
 }
 
-/* Ports of a range that the container does not publish are refused alike: one speaks for those up to
- * the next that it publishes. */
+/* Ports of a range that are not published are refused alike: one speaks for those up to the next that
+ * is. */
 static bool judge_published(struct run *r, struct flow *f)
 {
-	const struct model_container *k = container_at(r, f);
-
 	for (size_t i = 0; i < r->expect->nports; i++) {
 		const struct policy_ports *ports = &r->expect->ports[i];
 		struct policy_ports part = *ports;
-		CLEANUP_EDGES struct edges published = {0};
 
-		for (size_t j = 0; j < k->nports; j++) {
-			edges_add(&published, k->ports[j].host_port);
-			edges_add(&published, k->ports[j].host_port + 1u);
-		}
-		edges_sort(&published);
 		for (uint32_t at = ports->first; at <= ports->last; at = part.last + 1u) {
 			part.first = (uint16_t)at;
-			part.last = edges_segment_end(&published, part.first, ports->last);
+			part.last = edges_segment_end(&r->published, part.first, ports->last);
 			if (!judge_published_port(r, f, &part))
 				return false;
 		}
@@ -313,29 +318,47 @@ static bool judge_published(struct run *r, struct flow *f)
 	return true;
 }
 
-static bool publishes_any(const struct run *r, const struct flow_end *end)
+/* The endpoint of the container that its published ports lead to; MODEL_NONE where it has none. */
+static size_t gateway_of(const struct run *r, size_t container, bool of_expectation)
 {
-	const struct model_container *k = &r->model->containers[container_of(r, end)];
+	for (size_t i = 0; i < r->c->published.len; i++) {
+		const struct published *p = &r->c->published.items[i];
 
-	for (size_t i = 0; i < k->nports; i++)
+		if (p->container != container)
+			continue;
 		for (size_t j = 0; j < r->expect->nports; j++) {
-			const struct policy_ports *p = &r->expect->ports[j];
+			const struct policy_ports *ports = &r->expect->ports[j];
 
-			if (k->ports[i].protocol == p->protocol &&
-			    k->ports[i].host_port >= p->first && k->ports[i].host_port <= p->last)
-				return true;
+			if (!of_expectation || (p->port->protocol == ports->protocol &&
+						p->port->host_port >= ports->first &&
+						p->port->host_port <= ports->last))
+				return p->endpoint;
 		}
-	return false;
+	}
+	return MODEL_NONE;
 }
 
-/* Without `to`, only the governed containers that publish the port are meant. */
-static void keep_publishing(const struct run *r, struct ends *ends)
+/* A published port leads to one endpoint of a container, whichever of them was selected. Without `to`,
+ * only the containers that publish the port are meant. */
+static void keep_gateways(const struct run *r, struct ends *ends)
 {
-	size_t kept = 0;
+	size_t kept = 0, last = MODEL_NONE;
 
-	for (size_t i = 0; i < ends->len; i++)
-		if (publishes_any(r, &ends->items[i]))
-			ends->items[kept++] = ends->items[i];
+	for (size_t i = 0; i < ends->len; i++) {
+		struct flow_end end = ends->items[i];
+		size_t container = container_of(r, &end);
+		size_t gateway;
+
+		if (container == MODEL_NONE || container == last)
+			continue;
+		last = container;
+		gateway = gateway_of(r, container, !r->expect->to.set);
+		if (gateway == MODEL_NONE && !r->expect->to.set)
+			continue;
+		if (gateway != MODEL_NONE)
+			end = (struct flow_end) {.kind = END_ENDPOINT, .endpoint = gateway};
+		ends->items[kept++] = end;
+	}
 	ends->len = kept;
 }
 
@@ -364,7 +387,7 @@ static void judge_pair(struct run *r, const struct flow_end *from, const struct 
 			same = end_of_family(r, to, families[!i], &f.to);
 		if (!same)
 			continue;
-		if (r->expect->by_published_port && f.to.kind == END_ENDPOINT)
+		if (r->expect->by_published_port)
 			count_pair(r, judge_published(r, &f));
 		else
 			count_pair(r, judge_ports(r, &f, families[i]));
@@ -426,8 +449,8 @@ static void run_instance(struct run *r)
 
 	find_ends(r, &r->expect->from, &from);
 	find_ends(r, &r->expect->to, &to);
-	if (!r->expect->to.set)
-		keep_publishing(r, &to);
+	if (r->expect->by_published_port)
+		keep_gateways(r, &to);
 	r->no_from = r->no_from && !from.len;
 	r->no_to = r->no_to && !to.len;
 	judge_ends(r, &from, &to);
@@ -491,6 +514,18 @@ static bool run_expect(struct run *r, const struct policy_document *doc,
 	return r->pairs && !r->failed;
 }
 
+static struct edges published_edges(const struct compiled *c)
+{
+	struct edges e = {0};
+
+	for (size_t i = 0; i < c->published.len; i++) {
+		edges_add(&e, c->published.items[i].port->host_port);
+		edges_add(&e, c->published.items[i].port->host_port + 1u);
+	}
+	edges_sort(&e);
+	return e;
+}
+
 size_t compile_run_expects(const struct compiled *c, struct policy_problems *p)
 {
 	const struct policy_set *set = compile_policies(c);
@@ -499,12 +534,14 @@ size_t compile_run_expects(const struct compiled *c, struct policy_problems *p)
 
 	for (size_t i = 0; i < ARRAY_SIZE(named_protocols); i++)
 		r.edges[i] = edges_of(set, named_protocols[i]);
+	r.published = published_edges(c);
 	for (size_t d = 0; d < set->ndocuments; d++)
 		for (size_t e = 0; e < set->documents[d].nexpects; e++)
 			held += run_expect(&r, &set->documents[d], &set->documents[d].expects[e],
 					   p);
 	for (size_t i = 0; i < ARRAY_SIZE(named_protocols); i++)
 		edges_done(&r.edges[i]);
+	edges_done(&r.published);
 	buf_done(&r.first);
 	return held;
 }

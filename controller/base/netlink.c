@@ -1,0 +1,135 @@
+#include "quaywall/netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "quaywall/mem.h"
+
+static int socket_here(int bus, int flags, struct mnl_socket **ret, struct error *err)
+{
+	CLEANUP_NETLINK struct mnl_socket *s = mnl_socket_open2(bus, SOCK_CLOEXEC | flags);
+
+	if (!s)
+		return error_wrap(err, -errno, "opening a netlink socket");
+	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
+		return error_wrap(err, -errno, "binding a netlink socket");
+	*ret = s;
+	s = NULL;
+	return 0;
+}
+
+int netlink_open(int bus, int netns_fd, int flags, struct mnl_socket **ret, struct error *err)
+{
+	CLEANUP_FD int home = -1;
+	int r;
+
+	if (netns_fd < 0)
+		return socket_here(bus, flags, ret, err);
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return error_wrap(err, -errno, "opening the thread's own network namespace");
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
+		return error_wrap(err, -errno, "entering a network namespace");
+	r = socket_here(bus, flags, ret, err);
+	/* Whatever this thread did next it would do to someone else's firewall. */
+	if (setns(home, CLONE_NEWNET) < 0)
+		abort();
+	return r;
+}
+
+static int send_request(struct mnl_socket *s, struct nlmsghdr *request)
+{
+	static atomic_uint last_seq;
+
+	request->nlmsg_flags |= NLM_F_REQUEST;
+	/* 0 is what the kernel itself gives to notifications. */
+	do
+		request->nlmsg_seq = atomic_fetch_add(&last_seq, 1) + 1;
+	while (request->nlmsg_seq == 0);
+	return mnl_socket_sendto(s, request, request->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* The errno value that a NLMSG_ERROR or NLMSG_DONE carries; both begin their payload with it. */
+static int carried_error(const struct nlmsghdr *message)
+{
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(int))
+		return 0;
+	return *(const int *)mnl_nlmsg_get_payload(message);
+}
+
+struct reading {
+	uint32_t seq;
+	int (*found)(const struct nlmsghdr *message, void *data);
+	void *data;
+	bool done, disturbed;
+	int error;
+};
+
+static void read_message(struct reading *r, const struct nlmsghdr *message)
+{
+	if (message->nlmsg_seq != r->seq)
+		return;
+	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+		r->disturbed = true;
+	if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
+		r->done = true;
+		if (carried_error(message) < 0)
+			r->error = carried_error(message);
+	} else if (message->nlmsg_type >= NLMSG_MIN_TYPE && r->found && r->error == 0) {
+		r->error = r->found(message, r->data);
+	}
+}
+
+/* Reads up to the end of the answer, also after an error, so that nothing of it stays in the socket. */
+static int read_answer(struct mnl_socket *s, struct reading *r)
+{
+	_Alignas(struct nlmsghdr) char buf[NETLINK_READ_SIZE];
+
+	while (!r->done) {
+		ssize_t got = mnl_socket_recvfrom(s, buf, sizeof(buf));
+		int left = (int)got;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		for (const struct nlmsghdr *message = (const void *)buf;
+		     mnl_nlmsg_ok(message, left) && !r->done;
+		     message = mnl_nlmsg_next(message, &left))
+			read_message(r, message);
+	}
+	return r->error;
+}
+
+int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
+		 int (*found)(const struct nlmsghdr *message, void *data), void *data)
+{
+	struct reading reading = {.found = found, .data = data};
+	int r;
+
+	request->nlmsg_flags |= NLM_F_DUMP;
+	r = send_request(s, request);
+	if (r < 0)
+		return r;
+	reading.seq = request->nlmsg_seq;
+	r = read_answer(s, &reading);
+	return r == 0 && reading.disturbed ? -EINTR : r;
+}
+
+int netlink_request(struct mnl_socket *s, struct nlmsghdr *request)
+{
+	struct reading reading = {0};
+	int r;
+
+	request->nlmsg_flags |= NLM_F_ACK;
+	r = send_request(s, request);
+	if (r < 0)
+		return r;
+	reading.seq = request->nlmsg_seq;
+	return read_answer(s, &reading);
+}

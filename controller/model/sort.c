@@ -85,6 +85,11 @@ static void sort_array(void *items, size_t n, size_t size,
 		qsort(items, n, size, compare);
 }
 
+void model_sort_interfaces(struct model *m)
+{
+	sort_array(m->interfaces, m->ninterfaces, sizeof(*m->interfaces), compare_interfaces);
+}
+
 void model_sort(struct model *m)
 {
 	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
@@ -110,5 +115,5 @@ void model_sort(struct model *m)
 			e->container = containers[e->container];
 	}
 	free(sort_by_id(m->endpoints, m->nendpoints, sizeof(*m->endpoints)));
-	sort_array(m->interfaces, m->ninterfaces, sizeof(*m->interfaces), compare_interfaces);
+	model_sort_interfaces(m);
 }

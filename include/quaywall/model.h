@@ -101,6 +101,9 @@ void model_free(struct model *m);
 /* Frees the interfaces and leaves none: the host room reads them anew. */
 void model_clear_interfaces(struct model *m);
 
+/* Sorts the interfaces alone. */
+void model_sort_interfaces(struct model *m);
+
 /* Sorts every list as the comments above say and mends the indices. */
 void model_sort(struct model *m);
 

@@ -19,7 +19,8 @@ int host_fd(const struct host *h); /* readable when a link or an address may hav
 /* Reads what is there; *RET whether an interface came, went, or changed name or address. */
 int host_dispatch(struct host *h, bool *ret, struct error *err);
 
-/* Replaces M's interfaces by those of now. */
+/* Replaces M's interfaces by those of now: takes what host_dispatch() would. Left out are the ports of
+ * bridges with none but link-local addresses (containers' veths): the IP hooks never name them. */
 int host_read_interfaces(struct host *h, struct model *m, struct error *err);
 
 enum host_bridge_filter {

@@ -1,0 +1,155 @@
+#include "quaywall/host.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "links.h"
+#include "quaywall/mem.h"
+#include "quaywall/netlink.h"
+
+struct host {
+	struct mnl_socket *events, *requests;
+	struct links links;
+};
+
+static int take(const struct nlmsghdr *message, void *data)
+{
+	links_apply(data, message);
+	return 0;
+}
+
+static int dump(struct host *h, uint16_t type, size_t header, struct links *l)
+{
+	_Alignas(struct nlmsghdr) char buf[128];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+
+	request->nlmsg_type = type;
+	/* Zero: of every family, every interface. */
+	mnl_nlmsg_put_extra_header(request, header);
+	if (type == RTM_GETLINK)
+		mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return netlink_dump(h->requests, request, take, l);
+}
+
+/* Lists everything anew. What changes meanwhile disturbs the dump or is announced behind it. */
+static int list(struct host *h, struct error *err)
+{
+	CLEANUP_LINKS struct links fresh = {0};
+	struct links old;
+	int r;
+
+	do {
+		links_done(&fresh);
+		r = dump(h, RTM_GETLINK, sizeof(struct ifinfomsg), &fresh);
+		if (r == 0)
+			r = dump(h, RTM_GETADDR, sizeof(struct ifaddrmsg), &fresh);
+	} while (r == -EINTR);
+	if (r < 0)
+		return error_wrap(err, r, "listing the host's interfaces");
+	old = h->links;
+	h->links = fresh;
+	fresh = old;
+	return 0;
+}
+
+static int subscribe(struct host *h, struct error *err)
+{
+	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		int group = groups[i];
+
+		if (mnl_socket_setsockopt(h->events, NETLINK_ADD_MEMBERSHIP, &group,
+					  sizeof(group)) < 0)
+			return error_wrap(err, -errno, "subscribing to the host's interfaces");
+	}
+	return 0;
+}
+
+int host_open(struct host **ret, struct error *err)
+{
+	CLEANUP_HOST struct host *h = mem_new(1, sizeof(*h));
+	int r;
+
+	r = netlink_open(NETLINK_ROUTE, -1, SOCK_NONBLOCK, &h->events, err);
+	if (r == 0)
+		r = netlink_open(NETLINK_ROUTE, -1, 0, &h->requests, err);
+	/* Before listing: or what changes in between would never be seen. */
+	if (r == 0)
+		r = subscribe(h, err);
+	if (r == 0)
+		r = list(h, err);
+	if (r < 0)
+		return r;
+	*ret = h;
+	h = NULL;
+	return 0;
+}
+
+void host_close(struct host *h)
+{
+	if (!h)
+		return;
+	netlink_cleanup(&h->events);
+	netlink_cleanup(&h->requests);
+	links_done(&h->links);
+	free(h);
+}
+
+int host_fd(const struct host *h)
+{
+	return mnl_socket_get_fd(h->events);
+}
+
+/* Takes the notifications of one read; 0, 1 where they changed something, -EAGAIN at the end. */
+static int read_events(struct host *h)
+{
+	_Alignas(struct nlmsghdr) char buf[NETLINK_READ_SIZE];
+	ssize_t got = mnl_socket_recvfrom(h->events, buf, sizeof(buf));
+	int left = (int)got, changed = 0;
+
+	if (got < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (const struct nlmsghdr *message = (const void *)buf; mnl_nlmsg_ok(message, left);
+	     message = mnl_nlmsg_next(message, &left))
+		if (links_apply(&h->links, message))
+			changed = 1;
+	return changed;
+}
+
+int host_dispatch(struct host *h, bool *ret, struct error *err)
+{
+	bool changed = false, lost = false;
+	int r;
+
+	/* ENOBUFS: the kernel dropped notifications. Those that are left are read first, so that none of
+	 * them is older than the listing by more than what it holds already. */
+	while ((r = read_events(h)) != -EAGAIN) {
+		if (r < 0 && r != -ENOBUFS)
+			return error_wrap(err, r, "reading the host's interfaces");
+		lost |= r == -ENOBUFS;
+		changed |= r == 1;
+	}
+	if (lost) {
+		r = list(h, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = changed || lost;
+	return 0;
+}
+
+int host_read_interfaces(struct host *h, struct model *m, struct error *err)
+{
+	bool changed;
+	int r = host_dispatch(h, &changed, err);
+
+	if (r < 0)
+		return r;
+	model_clear_interfaces(m);
+	links_list(&h->links, m);
+	model_sort_interfaces(m);
+	return 0;
+}

@@ -1,0 +1,43 @@
+/*
+ * links: the interfaces of a namespace, kept from rtnetlink's messages.
+ *
+ * A message of a dump and a notification are taken the same way, and one taken twice changes nothing.
+ * So a listing and the notifications that began before it may overlap.
+ */
+#pragma once
+
+#include <libmnl/libmnl.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "quaywall/addr.h"
+#include "quaywall/model.h"
+
+struct link {
+	unsigned index;
+	char name[IFNAMSIZ]; /* "" while only an address of it was seen */
+	bool bridge;	     /* is one */
+	bool port;	     /* of a bridge */
+	struct {
+		struct prefix *items;
+		size_t len, cap;
+	} addrs;
+};
+
+struct links {
+	struct link *items; /* sorted by index */
+	size_t len, cap;
+};
+
+/* Takes a RTM_{NEW,DEL}{LINK,ADDR}; others are passed over. Returns whether what links_list() gives
+ * changed. */
+bool links_apply(struct links *l, const struct nlmsghdr *message);
+
+/* Appends to M's interfaces those that a packet can show as the one it came in or goes out by, or that
+ * hold an address of the host: all but the ports of bridges with none but link-local addresses. */
+void links_list(const struct links *l, struct model *m);
+
+void links_done(struct links *l);
+
+#define CLEANUP_LINKS __attribute__((cleanup(links_done)))

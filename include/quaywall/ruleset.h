@@ -48,8 +48,9 @@ enum ruleset_verdict {
 };
 
 struct ruleset_element {
-	uint8_t key[RULESET_KEY_MAX];	  /* fields one behind the other, padded */
-	uint8_t key_end[RULESET_KEY_MAX]; /* SET_INTERVAL: the last key, included; else equal to key */
+	uint8_t key[RULESET_KEY_MAX]; /* fields one behind the other, padded */
+	uint8_t key_end
+		[RULESET_KEY_MAX]; /* SET_INTERVAL: the last key, included; else equal to key */
 	enum ruleset_verdict verdict;
 	char *chain;   /* of VERDICT_JUMP and _GOTO */
 	char *comment; /* or NULL; at most 120 bytes, printable ASCII without '"' */
@@ -62,8 +63,10 @@ struct ruleset_set {
 	unsigned flags;
 	uint32_t timeout; /* SET_DYNAMIC: seconds until an element goes; 0: never */
 	uint32_t size;	  /* SET_DYNAMIC: the most elements; 0 elsewhere */
-	struct ruleset_element *elements; /* sorted by key once ruleset_sort() ran; never overlapping */
+	struct ruleset_element
+		*elements; /* sorted by key once ruleset_sort() ran; never overlapping */
 	size_t len, cap;
+	bool unknown; /* read from the kernel and not of our making: equal to no set */
 };
 
 /* ---- limits ---- */
@@ -87,40 +90,40 @@ enum ruleset_load {
 	LOAD_IP6_SADDR,
 	LOAD_IP6_DADDR,
 	LOAD_L4PROTO,
-	LOAD_TH_DPORT,		/* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
+	LOAD_TH_DPORT, /* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
 	LOAD_CT_ORIG_PROTO_DST, /* only behind EXPR_L4PROTO of a protocol with ports */
 	LOAD_ICMPV6_TYPE,	/* only behind EXPR_L4PROTO of ICMPv6 */
 };
 
 enum ruleset_expr_kind {
 	/* matches; the text is nft's */
-	EXPR_IIFNAME,	    /* iifname [!=] "NAME"; a NAME that ends in '*' is a prefix */
-	EXPR_OIFNAME,	    /* oifname [!=] "NAME" */
-	EXPR_CT_STATE,	    /* ct state [!=] a,b (any of the bits of CT_*) */
-	EXPR_CT_DNAT,	    /* ct status [!=] dnat */
-	EXPR_NFPROTO,	    /* meta nfproto ipv4 | ipv6: `number` is AF_INET or AF_INET6 */
-	EXPR_L4PROTO,	    /* meta l4proto [!=] NUMBER */
-	EXPR_ICMP,	    /* meta l4proto icmp (or ipv6-icmp) assumed before: icmp type NUMBER;
+	EXPR_IIFNAME,	   /* iifname [!=] "NAME"; a NAME that ends in '*' is a prefix */
+	EXPR_OIFNAME,	   /* oifname [!=] "NAME" */
+	EXPR_CT_STATE,	   /* ct state [!=] a,b (any of the bits of CT_*) */
+	EXPR_CT_DNAT,	   /* ct status [!=] dnat */
+	EXPR_NFPROTO,	   /* meta nfproto ipv4 | ipv6: `number` is AF_INET or AF_INET6 */
+	EXPR_L4PROTO,	   /* meta l4proto [!=] NUMBER */
+	EXPR_ICMP,	   /* meta l4proto icmp (or ipv6-icmp) assumed before: icmp type NUMBER;
 			     * `number` is the type, `family` AF_INET or AF_INET6 */
-	EXPR_ICMP_CODE,	    /* icmp code NUMBER, likewise */
-	EXPR_TH_DPORT,	    /* th dport FIRST-LAST (first == last: one port) */
-	EXPR_CT_ORIG_PORT,  /* ct original proto-dst FIRST-LAST */
-	EXPR_TCP_NOT_SYN,   /* tcp flags & (fin|syn|rst|ack) != syn */
-	EXPR_FIB_LOCAL,	    /* fib daddr type [!=] local */
-	EXPR_IP_DADDR,	    /* ip daddr [!=] PREFIX, or ip6 */
-	EXPR_IP_SADDR,	    /* ip saddr [!=] PREFIX, or ip6 */
-	EXPR_LOOKUP,	    /* LOADS [!=] @SET */
-	EXPR_VMAP,	    /* LOADS vmap @SET */
+	EXPR_ICMP_CODE,	   /* icmp code NUMBER, likewise */
+	EXPR_TH_DPORT,	   /* th dport FIRST-LAST (first == last: one port) */
+	EXPR_CT_ORIG_PORT, /* ct original proto-dst FIRST-LAST */
+	EXPR_TCP_NOT_SYN,  /* tcp flags & (fin|syn|rst|ack) != syn */
+	EXPR_FIB_LOCAL,	   /* fib daddr type [!=] local */
+	EXPR_IP_DADDR,	   /* ip daddr [!=] PREFIX, or ip6 */
+	EXPR_IP_SADDR,	   /* ip saddr [!=] PREFIX, or ip6 */
+	EXPR_LOOKUP,	   /* LOADS [!=] @SET */
+	EXPR_VMAP,	   /* LOADS vmap @SET */
 	/* statements */
-	EXPR_LIMIT,	    /* limit name "NAME": goes on only within the limit */
-	EXPR_DYNSET_LIMIT,  /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
-	EXPR_DYNSET_CONNS,  /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
-	EXPR_CT_COUNT,	    /* ct count NUMBER: goes on only up to NUMBER */
-	EXPR_COUNTER,	    /* counter */
-	EXPR_LOG,	    /* log prefix "TEXT" group NUMBER */
-	EXPR_REJECT_RST,    /* reject with tcp reset */
-	EXPR_REJECT_ADMIN,  /* reject with icmpx admin-prohibited */
-	EXPR_VERDICT,	    /* accept, drop, return, jump CHAIN, goto CHAIN */
+	EXPR_LIMIT,	   /* limit name "NAME": goes on only within the limit */
+	EXPR_DYNSET_LIMIT, /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
+	EXPR_DYNSET_CONNS, /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
+	EXPR_CT_COUNT,	   /* ct count NUMBER: goes on only up to NUMBER */
+	EXPR_COUNTER,	   /* counter */
+	EXPR_LOG,	   /* log prefix "TEXT" group NUMBER */
+	EXPR_REJECT_RST,   /* reject with tcp reset */
+	EXPR_REJECT_ADMIN, /* reject with icmpx admin-prohibited */
+	EXPR_VERDICT,	   /* accept, drop, return, jump CHAIN, goto CHAIN */
 };
 
 #define CT_INVALID     1u
@@ -134,13 +137,15 @@ struct ruleset_expr {
 	bool negate;
 	uint8_t family;
 	uint32_t number;
-	uint16_t first, last;		    /* ports, host order */
-	uint32_t rate, unit, burst;	    /* EXPR_DYNSET_LIMIT */
+	uint16_t first, last;	    /* ports, host order */
+	uint32_t rate, unit, burst; /* EXPR_DYNSET_LIMIT */
 	struct prefix prefix;
 	enum ruleset_load loads[RULESET_FIELDS_MAX];
 	size_t nloads;
 	enum ruleset_verdict verdict;
-	char *name; /* interface, set, limit, chain or log prefix (printable ASCII, at most 120 bytes) */
+	/* Interface, set, limit, chain or log prefix (printable ASCII without '"' and '$', which nft
+	 * takes for a variable, at most 120 bytes). */
+	char *name;
 };
 
 struct ruleset_rule {
@@ -150,7 +155,14 @@ struct ruleset_rule {
 	bool unknown;  /* read from the kernel and not of our making: equal to no rule */
 };
 
-enum ruleset_hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT, HOOK_POSTROUTING };
+enum ruleset_hook {
+	HOOK_NONE,
+	HOOK_PREROUTING,
+	HOOK_INPUT,
+	HOOK_FORWARD,
+	HOOK_OUTPUT,
+	HOOK_POSTROUTING
+};
 
 struct ruleset_chain {
 	char *name;
@@ -158,19 +170,21 @@ struct ruleset_chain {
 	int32_t priority;	/* of a base chain; type filter, policy accept */
 	struct ruleset_rule *rules;
 	size_t len, cap;
+	bool unknown; /* read from the kernel, of another type or policy: equal to no chain */
 };
 
 /* ---- the table ---- */
 
 struct ruleset {
-	char *table;	 /* "quaywall" */
-	uint8_t family;	 /* NFPROTO_INET (1) or NFPROTO_BRIDGE (7) */
+	char *table;		      /* "quaywall" */
+	uint8_t family;		      /* NFPROTO_INET (1) or NFPROTO_BRIDGE (7) */
 	struct ruleset_limit *limits; /* sorted by name once ruleset_sort() ran; likewise below */
 	size_t nlimits, limits_cap;
 	struct ruleset_set **sets;
 	size_t nsets, sets_cap;
 	struct ruleset_chain **chains;
 	size_t nchains, chains_cap;
+	bool sorted; /* by name, each of the three: finding is by halves then */
 };
 
 struct ruleset *ruleset_new(const char *table, uint8_t family);
@@ -185,7 +199,11 @@ void ruleset_add_limit(struct ruleset *r, const char *name, uint32_t rate, uint3
 		       uint32_t burst);
 /* The returned rule is good until the next one of the same chain is added. COMMENT may be NULL. */
 struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comment);
-/* Copies EXPR, its name included, so callers may pass literals. */
+/* Copies EXPR, its name included, so callers may pass literals. What an expression takes for granted
+ * is put before it unless the rule has it already, as nft does: EXPR_NFPROTO before whatever reads an
+ * IP header, EXPR_L4PROTO before EXPR_ICMP, EXPR_TCP_NOT_SYN, EXPR_REJECT_RST and LOAD_ICMPV6_TYPE.
+ * Fields that the kind does not use are dropped, host bits of a prefix cleared: equal rules are equal
+ * field by field. */
 void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr);
 /* Copies E, its strings included. */
 void ruleset_add_element(struct ruleset_set *s, const struct ruleset_element *e);
@@ -202,10 +220,11 @@ size_t ruleset_field_size(enum ruleset_field f);
  * the first one added stays. */
 void ruleset_sort(struct ruleset *r);
 
-/* An nft identifier of any bytes: what is not [A-Za-z0-9_./-] becomes '_', the length is cut to 100; a
- * text that had to be changed gets '.' and 8 hex digits of a hash of the original, so that two
- * different texts never give one identifier. Begins with PREFIX (a valid identifier itself).
- * The caller frees. */
+/* An nft identifier of any bytes: what is not [A-Za-z0-9_./-] becomes '_', the length is cut to 80; a
+ * text that had to be changed gets '.' and 16 hex digits of a hash of the original, and so does one
+ * that is empty or ends like that by itself: two different texts do not give one identifier (64 bits of
+ * SipHash; FNV or CRC would let a hostile name be made to collide at will). Begins with PREFIX (a
+ * valid identifier itself). The caller frees. */
 char *ruleset_identifier(const char *prefix, const char *text);
 
 /* TEXT as a comment: what nft cannot print in quotes becomes '?', cut to 120 bytes. The caller frees. */
@@ -217,17 +236,21 @@ void ruleset_print(const struct ruleset *r, struct buf *out);
 
 /* ---- difference ---- */
 
+/* In the order in which a difference holds them, which is one that a transaction can take: what goes
+ * comes first, so that an object of another declaration can take the name. */
 enum ruleset_change_kind {
+	CHANGE_DELETE_TABLE, /* with all in it: only where nothing less will do */
 	CHANGE_ADD_TABLE,
-	CHANGE_ADD_LIMIT,
-	CHANGE_ADD_SET, /* without its elements: CHANGE_ADD_ELEMENTS follows */
-	CHANGE_ADD_CHAIN, /* without its rules: CHANGE_SET_RULES follows */
+	CHANGE_FLUSH_RULES, /* the rules of the (old) chain go */
 	CHANGE_DELETE_ELEMENTS,
-	CHANGE_SET_RULES, /* the chain's rules go, the new ones come */
-	CHANGE_ADD_ELEMENTS,
 	CHANGE_DELETE_CHAIN, /* its rules went before */
 	CHANGE_DELETE_SET,
 	CHANGE_DELETE_LIMIT,
+	CHANGE_ADD_LIMIT,
+	CHANGE_ADD_SET,	  /* without its elements: CHANGE_ADD_ELEMENTS follows */
+	CHANGE_ADD_CHAIN, /* without its rules: CHANGE_SET_RULES follows */
+	CHANGE_SET_RULES, /* the chain, empty by now, gets its rules */
+	CHANGE_ADD_ELEMENTS,
 };
 
 /* One step. Pointers are into the two rulesets that were compared, which must live as long. */
@@ -235,7 +258,8 @@ struct ruleset_change {
 	enum ruleset_change_kind kind;
 	const struct ruleset_limit *limit;
 	const struct ruleset_set *set;
-	const struct ruleset_chain *chain; /* CHANGE_SET_RULES: the wanted one; one that goes: the old */
+	const struct ruleset_chain
+		*chain; /* the old one of what goes, the wanted one of what comes */
 	const struct ruleset_element **elements; /* owned by the change */
 	size_t len, cap;
 };

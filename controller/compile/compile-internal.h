@@ -156,12 +156,16 @@ bool endpoint_selected(const struct compiled *c, const struct instance *in,
 void rules_build(struct compiled *c);
 bool rule_has_port(const struct policy_rule *rule, uint8_t protocol, uint16_t port);
 bool protocol_is_icmp(uint8_t protocol);
+void causes_add(struct causes *causes, bool enforce, const struct policy_document *doc,
+		const char *setting);
 enum policy_mode document_mode(const struct compiled *c, const struct policy_document *doc);
 
 /* ends.c */
 void ends_build(struct compiled *c);
 /* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC. Returns how many. */
 size_t endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
+/* Where the owners of the address begin in c->addrs, or would stand. */
+size_t addrs_find(const struct compiled *c, const struct addr *a);
 struct flow_end published_end(const struct compiled *c, const struct published *p);
 bool addr_is_local_source(const struct addr *a); /* `publish: local` */
 extern const char *const local_source_prefixes[];

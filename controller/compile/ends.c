@@ -197,7 +197,7 @@ static size_t extra_owner(const struct compiled *c, const struct addr *a)
 	return MODEL_NONE;
 }
 
-static size_t addr_endpoint(const struct compiled *c, const struct addr *a)
+size_t addrs_find(const struct compiled *c, const struct addr *a)
 {
 	size_t low = 0, high = c->addrs.len;
 
@@ -209,8 +209,15 @@ static size_t addr_endpoint(const struct compiled *c, const struct addr *a)
 		else
 			high = mid;
 	}
-	if (low < c->addrs.len && addr_equal(&c->addrs.items[low].addr, a))
-		return c->addrs.items[low].endpoint;
+	return low;
+}
+
+static size_t addr_endpoint(const struct compiled *c, const struct addr *a)
+{
+	size_t i = addrs_find(c, a);
+
+	if (i < c->addrs.len && addr_equal(&c->addrs.items[i].addr, a))
+		return c->addrs.items[i].endpoint;
 	return MODEL_NONE;
 }
 

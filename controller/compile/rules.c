@@ -98,8 +98,8 @@ static void hold_rule(struct compiled *c, struct identity *id, struct held held)
 	}
 }
 
-static void add_cause(struct causes *causes, bool enforce, const struct policy_document *doc,
-		      const char *setting)
+void causes_add(struct causes *causes, bool enforce, const struct policy_document *doc,
+		const char *setting)
 {
 	struct cause *cause = enforce ? &causes->enforce : &causes->audit;
 
@@ -114,7 +114,7 @@ static void hold_instance(struct compiled *c, struct identity *id, const struct 
 
 	for (enum direction dir = DIR_INGRESS; dir <= DIR_EGRESS; dir++) {
 		if (doc->isolate & direction_bit(dir))
-			add_cause(&id->isolated[dir], enforce, doc, NULL);
+			causes_add(&id->isolated[dir], enforce, doc, NULL);
 	}
 	for (size_t i = 0; i < doc->nrules; i++) {
 		struct held held = {.in = in, .rule = &doc->rules[i], .enforce = enforce};
@@ -129,8 +129,8 @@ static void add_defaults(struct compiled *c, struct identity *id)
 
 	if (!id->is_container || c->settings->containers != DEFAULT_DENY)
 		return;
-	add_cause(&id->isolated[DIR_INGRESS], enforce, NULL, DEFAULT_CONTAINERS);
-	add_cause(&id->isolated[DIR_EGRESS], enforce, NULL, DEFAULT_CONTAINERS);
+	causes_add(&id->isolated[DIR_INGRESS], enforce, NULL, DEFAULT_CONTAINERS);
+	causes_add(&id->isolated[DIR_EGRESS], enforce, NULL, DEFAULT_CONTAINERS);
 }
 
 /* A container on which some policy has a publish rule, or that is isolated for ingress, or any under
@@ -142,17 +142,17 @@ static void add_restrictions(struct compiled *c, struct identity *id)
 	for (size_t i = 0; i < id->publish.len; i++) {
 		const struct held *held = &id->publish.items[i];
 
-		add_cause(&id->restricted, held->enforce, held->in->public.document, NULL);
+		causes_add(&id->restricted, held->enforce, held->in->public.document, NULL);
 	}
 	if (cause_is_set(&isolated->enforce))
-		add_cause(&id->restricted, true, isolated->enforce.document,
-			  isolated->enforce.setting);
+		causes_add(&id->restricted, true, isolated->enforce.document,
+			   isolated->enforce.setting);
 	if (cause_is_set(&isolated->audit))
-		add_cause(&id->restricted, false, isolated->audit.document,
-			  isolated->audit.setting);
+		causes_add(&id->restricted, false, isolated->audit.document,
+			   isolated->audit.setting);
 	if (id->is_container && c->settings->publish == DEFAULT_DENY)
-		add_cause(&id->restricted, c->settings->mode == POLICY_ENFORCE, NULL,
-			  DEFAULT_PUBLISH);
+		causes_add(&id->restricted, c->settings->mode == POLICY_ENFORCE, NULL,
+			   DEFAULT_PUBLISH);
 }
 
 static void describe(struct identity *id)

@@ -1,0 +1,180 @@
+#include "ruleset-internal.h"
+
+#include "quaywall/mem.h"
+
+char *chain_name(const struct identity *id, const char *prefix)
+{
+	return mem_printf("%s%s", prefix, id->name);
+}
+
+const char *side_prefix(enum side side)
+{
+	static const char *const prefixes[] = {
+		[SIDE_FROM] = "from_",	 [SIDE_TO] = "to_",	    [SIDE_HOST] = "host_",
+		[SIDE_LOCAL] = "local_", [SIDE_OUTSIDE] = "proxy_",
+	};
+
+	return prefixes[side];
+}
+
+static enum direction side_direction(enum side side)
+{
+	return side == SIDE_FROM || side == SIDE_HOST ? DIR_EGRESS : DIR_INGRESS;
+}
+
+static bool is_isolated(const struct identity *id, enum direction dir)
+{
+	return cause_is_set(&id->isolated[dir].enforce) || cause_is_set(&id->isolated[dir].audit);
+}
+
+bool has_publish_chain(const struct compiled *c, const struct identity *id)
+{
+	return cause_is_set(&id->restricted.enforce) || cause_is_set(&id->restricted.audit) ||
+	       (id->is_container && c->settings->publish == DEFAULT_LOCAL);
+}
+
+bool has_chain(const struct compiled *c, const struct identity *id, enum side side)
+{
+	switch (side) {
+	case SIDE_FROM:
+		return id->deny[DIR_EGRESS].len || is_isolated(id, DIR_EGRESS);
+	case SIDE_TO:
+		return id->deny[DIR_INGRESS].len || is_isolated(id, DIR_INGRESS) ||
+		       has_publish_chain(c, id);
+	case SIDE_HOST: /* published ports of others may be refused by their end alone */
+		return c->enforcing || c->auditing;
+	case SIDE_LOCAL:
+		return id->deny[DIR_INGRESS].len ||
+		       (id->is_container && c->settings->host_to_containers == DEFAULT_DENY);
+	case SIDE_OUTSIDE:
+		return id->deny[DIR_INGRESS].len || has_publish_chain(c, id);
+	}
+	return false;
+}
+
+/* What makes the end of a chain refuse: isolation, and the defaults of the host's ways. */
+static struct causes end_causes(const struct compiled *c, const struct identity *id, enum side side)
+{
+	struct causes causes = {0};
+	bool enforce = c->settings->mode == POLICY_ENFORCE;
+
+	if (side != SIDE_LOCAL)
+		causes = id->isolated[side_direction(side)];
+	if (side == SIDE_HOST && id->is_container &&
+	    c->settings->containers_to_host == DEFAULT_DENY)
+		causes_add(&causes, enforce, NULL, DEFAULT_CONTAINERS_TO_HOST);
+	if (side == SIDE_LOCAL && id->is_container &&
+	    c->settings->host_to_containers == DEFAULT_DENY)
+		causes_add(&causes, enforce, NULL, DEFAULT_HOST_TO_CONTAINERS);
+	return causes;
+}
+
+static const char *refuse_chain(enum side side)
+{
+	return side == SIDE_LOCAL ? CHAIN_REFUSE_LOCAL : CHAIN_REFUSE;
+}
+
+void write_denies(const struct writer *w, struct ruleset_chain *chain, const struct identity *id,
+		  enum side side)
+{
+	const struct held_list *deny = &id->deny[side_direction(side)];
+	CLEANUP_FREE char *denied = mem_printf("%s.deny", chain->name);
+	CLEANUP_FREE char *audited = mem_printf("%s.audit", chain->name);
+	struct clause clause = {
+		.w = w,
+		.chain = chain,
+		.side = side,
+		.sets = denied,
+		.port_kind = EXPR_TH_DPORT,
+		.verdict = VERDICT_GOTO,
+		.target = refuse_chain(side),
+	};
+
+	clause_write(&clause, deny, true);
+	clause.sets = audited;
+	clause.verdict = VERDICT_JUMP;
+	clause.target = CHAIN_AUDIT;
+	clause_write(&clause, deny, false);
+}
+
+static char *cause_comment(const struct cause *cause, const char *what)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	if (cause->setting)
+		return ruleset_comment(cause->setting);
+	text = mem_printf("%s:%u %s %s", cause->document->where.file, cause->document->where.line,
+			  cause->document->name, what);
+	return ruleset_comment(text);
+}
+
+/* [counter] goto refuse, or jump audit */
+void write_end(const struct writer *w, struct ruleset_chain *chain, const struct causes *causes,
+	       const char *what, const char *refuse)
+{
+	bool enforce = cause_is_set(&causes->enforce);
+	const struct cause *cause = enforce ? &causes->enforce : &causes->audit;
+	CLEANUP_FREE char *comment = NULL;
+	struct ruleset_rule *rule;
+
+	if (!cause_is_set(cause))
+		return;
+	comment = cause_comment(cause, what);
+	rule = ruleset_add_rule(chain, comment);
+	if (w->c->settings->counters)
+		rule_expr(rule, EXPR_COUNTER);
+	rule_verdict(rule, enforce ? VERDICT_GOTO : VERDICT_JUMP, enforce ? refuse : CHAIN_AUDIT);
+}
+
+static void write_allows(const struct writer *w, struct ruleset_chain *chain,
+			 const struct identity *id, enum side side, const struct causes *causes)
+{
+	CLEANUP_FREE char *sets = mem_printf("%s.allow", chain->name);
+	struct clause clause = {
+		.w = w,
+		.chain = chain,
+		.side = side,
+		.sets = sets,
+		.port_kind = EXPR_TH_DPORT,
+		.verdict = VERDICT_RETURN,
+	};
+
+	if (cause_is_set(&causes->enforce) || cause_is_set(&causes->audit))
+		clause_write(&clause, &id->allow[side_direction(side)], true);
+}
+
+/* iifname != @bridges ct status dnat goto publish_X: whoever translated it, the engine or another tool */
+static void write_publish_branch(const struct writer *w, struct ruleset_chain *chain,
+				 const struct identity *id)
+{
+	CLEANUP_FREE char *target = chain_name(id, "publish_");
+	struct ruleset_rule *rule;
+
+	if (!has_publish_chain(w->c, id))
+		return;
+	rule = ruleset_add_rule(chain, NULL);
+	rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
+	rule_expr(rule, EXPR_CT_DNAT);
+	rule_verdict(rule, VERDICT_GOTO, target);
+}
+
+void write_side(const struct writer *w, const struct identity *id, enum side side)
+{
+	struct causes causes = end_causes(w->c, id, side);
+	CLEANUP_FREE char *name = NULL;
+	struct ruleset_chain *chain;
+
+	if (!has_chain(w->c, id, side))
+		return;
+	name = chain_name(id, side_prefix(side));
+	chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
+	if (side == SIDE_HOST)
+		write_hairpin(w, id, chain);
+	write_denies(w, chain, id, side);
+	if (side == SIDE_TO)
+		write_publish_branch(w, chain, id);
+	write_allows(w, chain, id, side, &causes);
+	write_end(w, chain, &causes,
+		  side_direction(side) == DIR_EGRESS ? "isolates egress" : "isolates ingress",
+		  refuse_chain(side));
+}

@@ -1,0 +1,202 @@
+#include "ruleset-internal.h"
+
+#include <linux/netfilter.h>
+
+#include "quaywall/mem.h"
+
+/*
+ * The maps from a container's address, with the bridge it must use, to its identity's chain. They are the
+ * content that comes and goes with containers; what is in none of them is unknown.
+ */
+
+struct map_kind {
+	const char *prefix;
+	enum side side;
+	bool by_bridge; /* key: bridge . address; else the address alone */
+};
+
+static const struct map_kind kinds[] = {
+	{"endpoints_out", SIDE_FROM, true},
+	{"endpoints_in", SIDE_TO, true},
+	{"endpoints_host", SIDE_HOST, true},
+	{"endpoints_local", SIDE_LOCAL, false},
+};
+
+static struct ruleset_set *endpoint_map(const struct writer *w, const struct map_kind *kind,
+					const char *blocks, int f, unsigned flags)
+{
+	CLEANUP_FREE char *name = mem_printf("%s%s%s", kind->prefix, blocks, family_digit[f]);
+
+	flags |= SET_VERDICTS;
+	if (kind->by_bridge)
+		return set_get(w, name, flags, FIELDS(FIELD_IFNAME, family_field(f)), NULL);
+	return set_get(w, name, flags, FIELDS(family_field(f)), NULL);
+}
+
+static void add_to_map(const struct writer *w, const struct map_kind *kind, struct ruleset_set *map,
+		       const struct identity *id, const char *bridge,
+		       const struct addr_range *range, const char *comment)
+{
+	CLEANUP_FREE char *target = chain_name(id, side_prefix(kind->side));
+	bool judged = has_chain(w->c, id, kind->side);
+	struct key first = {.len = 0}, last = {.len = 0};
+
+	if (!kind->by_bridge && !judged)
+		return;
+	if (kind->by_bridge) {
+		key_ifname(&first, bridge);
+		key_ifname(&last, bridge);
+	}
+	key_addr(&first, &range->first);
+	key_addr(&last, &range->last);
+	map_add(map, &first, &last, judged ? VERDICT_GOTO : VERDICT_RETURN, judged ? target : NULL,
+		comment);
+}
+
+/*
+ * An address that two endpoints of one bridge show is changing owners: the engine gave it away before the
+ * old one's end was read. Until that is settled it is nobody's.
+ */
+static bool is_contested(const struct compiled *c, size_t endpoint, const struct addr *a)
+{
+	const struct model *m = c->model;
+	size_t network = m->endpoints[endpoint].network;
+
+	for (size_t i = addrs_find(c, a); i < c->addrs.len; i++) {
+		const struct addr_owner *other = &c->addrs.items[i];
+
+		if (!addr_equal(&other->addr, a))
+			return false;
+		if (other->endpoint != endpoint &&
+		    m->endpoints[other->endpoint].network == network &&
+		    c->identity_of[other->endpoint] != c->identity_of[endpoint])
+			return true;
+	}
+	return false;
+}
+
+static void write_endpoint(const struct writer *w, const struct identity *id, size_t endpoint)
+{
+	const struct model *m = w->c->model;
+	const struct model_endpoint *e = &m->endpoints[endpoint];
+	const char *bridge = m->networks[e->network].bridge;
+	CLEANUP_BUF struct buf title = BUF_INIT;
+	CLEANUP_FREE char *comment = NULL;
+	struct addr addrs[3];
+	size_t n = endpoint_addrs(e, addrs);
+
+	if (e->container != MODEL_NONE)
+		model_container_title(&m->containers[e->container], &title);
+	else
+		buf_str(&title, e->name);
+	comment = ruleset_comment(buf_text(&title));
+	for (size_t a = 0; a < n; a++) {
+		struct addr_range range = {addrs[a], addrs[a]};
+		int f = addrs[a].family == AF_INET6;
+
+		if (is_contested(w->c, endpoint, &addrs[a]))
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+			add_to_map(w, &kinds[k], endpoint_map(w, &kinds[k], "", f, 0), id, bridge,
+				   &range, comment);
+	}
+}
+
+/* `addresses:` of a document, by each bridge of the identity's endpoints. */
+static void write_blocks(const struct writer *w, const struct identity *id)
+{
+	const struct model *m = w->c->model;
+
+	for (size_t i = 0; i < id->members.len; i++) {
+		const struct model_endpoint *e = &m->endpoints[id->members.items[i]];
+		const char *bridge = m->networks[e->network].bridge;
+
+		for (size_t r = 0; r < id->extra.len; r++) {
+			const struct addr_range *range = &id->extra.items[r];
+			int f = range->first.family == AF_INET6;
+
+			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+				add_to_map(w, &kinds[k],
+					   endpoint_map(w, &kinds[k], "_blocks", f, SET_INTERVAL),
+					   id, bridge, range, NULL);
+		}
+	}
+}
+
+/* Each pair of addresses of one container, with the bridge of the first. */
+static void write_self_pairs(const struct writer *w, size_t from, size_t to)
+{
+	const struct model *m = w->c->model;
+	struct addr a[3], b[3];
+	size_t na = endpoint_addrs(&m->endpoints[from], a);
+	size_t nb = endpoint_addrs(&m->endpoints[to], b);
+
+	for (size_t i = 0; i < na; i++) {
+		for (size_t n = 0; n < nb; n++) {
+			CLEANUP_FREE char *name = NULL;
+			struct key k = {.len = 0};
+
+			if (a[i].family != b[n].family)
+				continue;
+			name = mem_printf("self%s", family_digit[a[i].family == AF_INET6]);
+			key_ifname(&k, m->networks[m->endpoints[from].network].bridge);
+			key_addr(&k, &a[i]);
+			key_addr(&k, &b[n]);
+			set_add(ruleset_find_set(w->r, name), &k, NULL, NULL);
+		}
+	}
+}
+
+/* A container reaches itself through the host only by a published port of its own. */
+static void write_self_sets(const struct writer *w)
+{
+	const struct compiled *c = w->c;
+
+	for (size_t i = 0; i < c->published.len; i++) {
+		const struct published *p = &c->published.items[i];
+
+		for (size_t e = 0; e < c->model->nendpoints; e++) {
+			if (c->owner[e] == p->container && compile_identity_of(c, e) != MODEL_NONE)
+				write_self_pairs(w, e, p->endpoint);
+		}
+	}
+}
+
+void write_endpoint_maps(const struct writer *w)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		for (int f = 0; f < 2; f++)
+			endpoint_map(w, &kinds[k], "", f, 0);
+	}
+	for (size_t i = 0; i < w->c->nmanaged; i++)
+		write_blocks(w, &w->c->identities.items[i]);
+}
+
+void write_endpoints(const struct writer *w)
+{
+	for (size_t i = 0; i < w->c->nmanaged; i++) {
+		const struct identity *id = &w->c->identities.items[i];
+
+		for (size_t n = 0; n < id->members.len; n++)
+			write_endpoint(w, id, id->members.items[n]);
+	}
+	write_self_sets(w);
+}
+
+struct ruleset *compile_ruleset(const struct compiled *c)
+{
+	struct writer w = {.c = c, .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET)};
+
+	write_endpoint_maps(&w);
+	write_skeleton(&w);
+	write_endpoints(&w);
+	for (size_t i = 0; i < c->nmanaged; i++) {
+		const struct identity *id = &c->identities.items[i];
+
+		for (enum side side = SIDE_FROM; side <= SIDE_LOCAL; side++)
+			write_side(&w, id, side);
+		write_publish(&w, id);
+	}
+	ruleset_sort(w.r);
+	return w.r;
+}

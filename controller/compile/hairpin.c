@@ -1,0 +1,198 @@
+#include "ruleset-internal.h"
+
+#include "quaywall/mem.h"
+
+/*
+ * Published ports in the input hook: a packet there is for docker-proxy, which then connects as the host, so
+ * this is the last place where its sender is known.
+ *
+ * From a container it is the container's flow to the container behind the port, judged by the verdict
+ * function for each identity and port and written as a map `published -> return | refuse | audit`. Where
+ * members of an identity differ (the one that publishes the port talks to itself; a CIDR holds some
+ * of their addresses) the exceptions stand in maps by source address, looked up before.
+ */
+
+static bool is_wildcard(const struct published *p)
+{
+	return addr_is_unspecified(&p->port->host_addr);
+}
+
+static int published_family(const struct published *p)
+{
+	return p->port->host_addr.family == AF_INET6;
+}
+
+/* [SADDR .] [DADDR .] protocol . port */
+static struct key published_key(const struct published *p, const struct addr *saddr)
+{
+	struct key k = {.len = 0};
+
+	if (saddr)
+		key_addr(&k, saddr);
+	if (!is_wildcard(p))
+		key_addr(&k, &p->port->host_addr);
+	key_protocol(&k, p->port->protocol);
+	key_port(&k, p->port->host_port);
+	return k;
+}
+
+/* The map PREFIX4, PREFIX6, PREFIX_at4 or PREFIX_at6: the latter for ports published on one address. */
+static struct ruleset_set *published_map(const struct writer *w, const char *prefix, int f, bool at,
+					 bool by_source)
+{
+	CLEANUP_FREE char *name = mem_printf("%s%s%s", prefix, at ? "_at" : "", family_digit[f]);
+	enum ruleset_field fields[RULESET_FIELDS_MAX];
+	size_t n = 0;
+
+	if (by_source)
+		fields[n++] = family_field(f);
+	if (at)
+		fields[n++] = family_field(f);
+	fields[n++] = FIELD_PROTOCOL;
+	fields[n++] = FIELD_PORT;
+	return set_get(w, name, SET_VERDICTS, fields, n, NULL);
+}
+
+/* [meta nfproto F] [SADDR .] [DADDR .] meta l4proto . th dport vmap @MAP */
+static void match_map(struct ruleset_chain *chain, const struct ruleset_set *map, int f, bool at,
+		      bool by_source)
+{
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+	enum ruleset_load loads[RULESET_FIELDS_MAX];
+	size_t n = 0;
+
+	if (!at && !by_source)
+		ruleset_add_expr(
+			rule, &(struct ruleset_expr) {.kind = EXPR_NFPROTO, .number = families[f]});
+	if (by_source)
+		loads[n++] = family_saddr(f);
+	if (at)
+		loads[n++] = family_daddr(f);
+	loads[n++] = LOAD_L4PROTO;
+	loads[n++] = LOAD_TH_DPORT;
+	rule_vmap(rule, map->name, loads, n);
+}
+
+static void match_maps(const struct writer *w, struct ruleset_chain *chain, const char *prefix,
+		       bool by_source)
+{
+	for (int f = 0; f < 2; f++) {
+		for (int at = 1; at >= 0; at--)
+			match_map(chain, published_map(w, prefix, f, at, by_source), f, at,
+				  by_source);
+	}
+}
+
+static void add_verdict(const struct writer *w, const char *prefix, const struct published *p,
+			const struct addr *saddr, enum flow_verdict verdict)
+{
+	struct ruleset_set *map =
+		published_map(w, prefix, published_family(p), !is_wildcard(p), saddr);
+	struct key k = published_key(p, saddr);
+
+	switch (verdict) {
+	case FLOW_ALLOW:
+		map_add(map, &k, NULL, VERDICT_RETURN, NULL, NULL);
+		break;
+	case FLOW_AUDIT:
+		map_add(map, &k, NULL, VERDICT_GOTO, CHAIN_AUDIT, NULL);
+		break;
+	case FLOW_DENY:
+		map_add(map, &k, NULL, VERDICT_GOTO, CHAIN_REFUSE, NULL);
+		break;
+	}
+}
+
+static enum flow_verdict judge(const struct writer *w, const struct published *p, size_t endpoint,
+			       const struct addr *saddr, bool judge_self)
+{
+	struct flow f = {
+		.from = {.kind = END_ENDPOINT, .endpoint = endpoint, .addr = *saddr},
+		.to = published_end(w->c, p),
+		.protocol = p->port->protocol,
+		.port = p->port->container_port,
+	};
+	struct verdict v;
+
+	verdict_between(w->c, &f, judge_self, &v);
+	return v.verdict;
+}
+
+static void add_exceptions(const struct writer *w, const struct identity *id,
+			   const struct published *p, enum flow_verdict base)
+{
+	for (size_t i = 0; i < id->members.len; i++) {
+		size_t e = id->members.items[i];
+		struct addr addrs[3];
+		size_t n = endpoint_addrs(&w->c->model->endpoints[e], addrs);
+
+		for (size_t a = 0; a < n; a++) {
+			enum flow_verdict v;
+
+			if (addrs[a].family != p->port->host_addr.family)
+				continue;
+			v = judge(w, p, e, &addrs[a], false);
+			if (v != base)
+				add_verdict(w, "via", p, &addrs[a], v);
+		}
+	}
+}
+
+/* Any member's address of the port's family; false: none of them can send such a packet. */
+static bool sample_addr(const struct writer *w, const struct identity *id,
+			const struct published *p, size_t *ret_endpoint, struct addr *ret)
+{
+	for (size_t i = 0; i < id->members.len; i++) {
+		struct addr addrs[3];
+		size_t e = id->members.items[i];
+		size_t n = endpoint_addrs(&w->c->model->endpoints[e], addrs);
+
+		for (size_t a = 0; a < n; a++) {
+			if (addrs[a].family != p->port->host_addr.family)
+				continue;
+			*ret_endpoint = e;
+			*ret = addrs[a];
+			return true;
+		}
+	}
+	return false;
+}
+
+void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
+{
+	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+
+	match_maps(w, chain, "via", true);
+	match_maps(w, chain, prefix, false);
+	for (size_t i = 0; i < w->c->published.len; i++) {
+		const struct published *p = &w->c->published.items[i];
+		enum flow_verdict base;
+		struct addr saddr;
+		size_t endpoint;
+
+		if (!sample_addr(w, id, p, &endpoint, &saddr))
+			continue;
+		base = judge(w, p, endpoint, &saddr, true);
+		add_verdict(w, prefix, p, NULL, base);
+		add_exceptions(w, id, p, base);
+	}
+}
+
+/* From outside: DADDR . protocol . port vmap @published: goto proxy_X. */
+void write_published_maps(const struct writer *w)
+{
+	struct ruleset_chain *chain = ruleset_find_chain(w->r, "input");
+
+	match_maps(w, chain, "published", false);
+	for (size_t i = 0; i < w->c->published.len; i++) {
+		const struct published *p = &w->c->published.items[i];
+		const struct identity *id = &w->c->identities.items[w->c->identity_of[p->endpoint]];
+		CLEANUP_FREE char *target = chain_name(id, side_prefix(SIDE_OUTSIDE));
+		struct ruleset_set *map =
+			published_map(w, "published", published_family(p), !is_wildcard(p), false);
+		struct key k = published_key(p, NULL);
+
+		if (has_chain(w->c, id, SIDE_OUTSIDE))
+			map_add(map, &k, NULL, VERDICT_GOTO, target, NULL);
+	}
+}

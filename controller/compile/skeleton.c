@@ -1,0 +1,433 @@
+#include "ruleset-internal.h"
+
+#include <netinet/in.h>
+
+#include "quaywall/mem.h"
+
+/* filter - 10: after conntrack and the engine's DNAT, before the filter chains of everybody else. */
+#define PRIORITY_FILTER (-10)
+/* raw - 10: before the engine's own raw rules and any DNAT. */
+#define PRIORITY_RAW (-310)
+
+#define SET_ICMPV6_NEEDED "icmpv6_needed"
+#define ICMP_UNREACHABLE  3
+#define ICMP_FRAG_NEEDED  4
+
+#define CHAIN_FROM_CONTAINERS "from_containers"
+#define CHAIN_TO_CONTAINERS   "to_containers"
+#define CHAIN_HOST_CONTAINERS "host_containers"
+#define CHAIN_REFUSE_QUIETLY  "refuse_quietly"
+
+static const struct prefix link_local = {{AF_INET6, {0xfe, 0x80}}, 10};
+
+/* ---- how a packet is refused ---- */
+
+/* limit name "log_rate" log prefix "quaywall WHAT" group 86 */
+static void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what)
+{
+	const struct settings *s = w->c->settings;
+	CLEANUP_FREE char *prefix = mem_printf("quaywall %s", what);
+	struct ruleset_rule *rule;
+
+	if (!s->log_rate)
+		return;
+	rule = ruleset_add_rule(chain, NULL);
+	rule_named(rule, EXPR_LIMIT, LIMIT_LOG);
+	ruleset_add_expr(rule, &(struct ruleset_expr) {
+				       .kind = EXPR_LOG, .number = s->log_group, .name = prefix});
+}
+
+/* [iifname [!=] @bridges] reject with tcp reset | icmpx admin-prohibited */
+static void write_reject(struct ruleset_chain *chain, bool bridges, bool negate)
+{
+	for (int tcp = 1; tcp >= 0; tcp--) {
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+		if (bridges)
+			rule_lookup(rule, SET_BRIDGES, negate, LOADS(LOAD_IIFNAME));
+		if (tcp)
+			rule_l4proto(rule, IPPROTO_TCP);
+		rule_expr(rule, tcp ? EXPR_REJECT_RST : EXPR_REJECT_ADMIN);
+	}
+}
+
+static void write_drop(struct ruleset_chain *chain)
+{
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_DROP, NULL);
+}
+
+static void write_refusal_chain(const struct writer *w, const char *name, const char *what)
+{
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
+
+	write_log(w, chain, what);
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+}
+
+static void write_refusals(const struct writer *w)
+{
+	const struct settings *s = w->c->settings;
+	struct ruleset_chain *chain;
+
+	ruleset_add_limit(w->r, LIMIT_LOG, s->log_rate ? s->log_rate : 1,
+			  s->log_rate ? s->log_unit : POLICY_SECOND, s->log_burst);
+	write_refusal_chain(w, CHAIN_REFUSE, "refused");
+	write_refusal_chain(w, CHAIN_REFUSE_UNKNOWN, "unknown");
+
+	chain = ruleset_add_chain(w->r, CHAIN_REFUSE_QUIETLY, HOOK_NONE, 0);
+	if (s->refuse_containers == REFUSE_REJECT)
+		write_reject(chain, true, false);
+	if (s->refuse_world == REFUSE_REJECT)
+		write_reject(chain, true, true);
+	write_drop(chain);
+
+	chain = ruleset_add_chain(w->r, CHAIN_REFUSE_LOCAL, HOOK_NONE, 0);
+	write_log(w, chain, "refused");
+	if (s->refuse_containers == REFUSE_REJECT)
+		write_reject(chain, false, false);
+	write_drop(chain);
+
+	chain = ruleset_add_chain(w->r, CHAIN_AUDIT, HOOK_NONE, 0);
+	write_log(w, chain, "audit");
+	chain = ruleset_add_chain(w->r, CHAIN_AUDIT_UNKNOWN, HOOK_NONE, 0);
+	write_log(w, chain, "audit unknown");
+}
+
+/* ---- sets that the base chains use ---- */
+
+static void write_bridges(const struct writer *w)
+{
+	struct ruleset_set *set = ruleset_add_set(w->r, SET_BRIDGES, 0, FIELDS(FIELD_IFNAME));
+	const struct model *m = w->c->model;
+
+	for (size_t i = 0; i < m->nnetworks; i++) {
+		CLEANUP_FREE char *comment = NULL;
+		struct key k = {.len = 0};
+
+		if (!model_network_is_managed(&m->networks[i]))
+			continue;
+		comment = ruleset_comment(m->networks[i].name);
+		key_ifname(&k, m->networks[i].bridge);
+		set_add(set, &k, NULL, comment);
+	}
+}
+
+static void write_ranges(const struct writer *w, const char *prefix, const struct ranges *ranges)
+{
+	for (int f = 0; f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("%s%s", prefix, family_digit[f]);
+		struct ruleset_set *set =
+			ruleset_add_set(w->r, name, SET_INTERVAL, FIELDS(family_field(f)));
+		CLEANUP_RANGES struct ranges all = {NULL, 0, 0};
+
+		for (size_t i = 0; i < ranges->len; i++) {
+			if (ranges->items[i].first.family == families[f])
+				ranges_add(&all, ranges->items[i]);
+		}
+		/* Where a bridge is involved these are a container's, or nobody's. */
+		if (f)
+			ranges_add_prefix(&all, &link_local);
+		ranges_normalise(&all);
+		for (size_t i = 0; i < all.len; i++) {
+			struct key first = {.len = 0}, last = {.len = 0};
+
+			key_addr(&first, &all.items[i].first);
+			key_addr(&last, &all.items[i].last);
+			set_add(set, &first, &last, NULL);
+		}
+	}
+}
+
+/* Neighbour discovery, multicast listener discovery and path MTU discovery. */
+static void write_icmpv6_needed(const struct writer *w)
+{
+	static const uint8_t types[] = {2, 130, 131, 132, 133, 134, 135, 136, 137, 143};
+	struct ruleset_set *set =
+		ruleset_add_set(w->r, SET_ICMPV6_NEEDED, 0, FIELDS(FIELD_ICMPV6_TYPE));
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		struct key k = {.len = 0};
+
+		key_protocol(&k, types[i]);
+		set_add(set, &k, NULL, NULL);
+	}
+}
+
+/* ---- rules that several base chains begin with ---- */
+
+/*
+ * ct state established accept
+ * ct state related meta l4proto icmp | ipv6-icmp accept
+ *
+ * Other related flows (helpers' expectations) are new flows to a policy.
+ */
+static void write_replies(struct ruleset_chain *chain)
+{
+	static const uint8_t protocols[] = {IPPROTO_ICMP, IPPROTO_ICMPV6};
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+	rule_ct_state(rule, CT_ESTABLISHED);
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		rule = ruleset_add_rule(chain, NULL);
+		rule_ct_state(rule, CT_RELATED);
+		rule_l4proto(rule, protocols[i]);
+		rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	}
+}
+
+/*
+ * meta l4proto ipv6-icmp icmpv6 type @icmpv6_needed accept
+ * meta l4proto icmp icmp type destination-unreachable icmp code frag-needed accept
+ */
+static void write_needed(struct ruleset_chain *chain)
+{
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+	rule_l4proto(rule, IPPROTO_ICMPV6);
+	rule_lookup(rule, SET_ICMPV6_NEEDED, false, LOADS(LOAD_ICMPV6_TYPE));
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+
+	rule = ruleset_add_rule(chain, NULL);
+	rule_l4proto(rule, IPPROTO_ICMP);
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_ICMP,
+						       .family = AF_INET,
+						       .number = ICMP_UNREACHABLE});
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_ICMP_CODE,
+						       .family = AF_INET,
+						       .number = ICMP_FRAG_NEEDED});
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+}
+
+/*
+ * ct state invalid goto refuse_quietly
+ * ct state new tcp flags & (fin|syn|rst|ack) != syn goto refuse_quietly
+ *
+ * A TCP flow begins with a SYN. Conntrack would pick one up in the middle, by a packet of either end: then a
+ * reply of a flow that was cut would come back as a flow of its own in the other direction.
+ */
+static void write_beginnings(const struct writer *w, struct ruleset_chain *chain)
+{
+	struct ruleset_rule *rule;
+
+	if (!w->c->enforcing)
+		return;
+	rule = ruleset_add_rule(chain, NULL);
+	rule_ct_state(rule, CT_INVALID);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+	rule = ruleset_add_rule(chain, NULL);
+	rule_ct_state(rule, CT_NEW);
+	rule_l4proto(rule, IPPROTO_TCP);
+	rule_expr(rule, EXPR_TCP_NOT_SYN);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+}
+
+static void end_unknown(const struct writer *w, struct ruleset_rule *rule)
+{
+	bool refuse = w->c->unknown == UNKNOWN_REFUSE;
+
+	if (w->c->settings->counters)
+		rule_expr(rule, EXPR_COUNTER);
+	rule_verdict(rule, refuse ? VERDICT_GOTO : VERDICT_JUMP,
+		     refuse ? CHAIN_REFUSE_UNKNOWN : CHAIN_AUDIT_UNKNOWN);
+}
+
+/* LOAD @subnetsF goto refuse_unknown: rule 8, behind a lookup of the known endpoints */
+static void write_unknown(const struct writer *w, struct ruleset_chain *chain, bool source)
+{
+	if (w->c->unknown == UNKNOWN_PASS)
+		return;
+	/* A container's only addresses are its endpoint's, so what is in no subnet is forged. */
+	if (source && w->c->settings->antispoof) {
+		end_unknown(w, ruleset_add_rule(chain, DEFAULT_UNKNOWN));
+		return;
+	}
+	for (int f = 0; f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
+		struct ruleset_rule *rule = ruleset_add_rule(chain, DEFAULT_UNKNOWN);
+
+		rule_lookup(rule, name, false, LOADS(source ? family_saddr(f) : family_daddr(f)));
+		end_unknown(w, rule);
+	}
+}
+
+/*
+ * iifname != @bridges ip saddr @subnets4 goto refuse_unknown
+ *
+ * A neighbour that sends from a container's address would have the container's rights. Link-local
+ * addresses, which subnets6 holds too, are its own on its own link.
+ */
+static void write_forged(const struct writer *w, struct ruleset_chain *chain)
+{
+	for (int f = 0; w->c->enforcing && f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
+		struct ruleset_rule *rule = ruleset_add_rule(chain, "forged source");
+
+		rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
+		if (f)
+			ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_SADDR,
+								       .negate = true,
+								       .prefix = link_local});
+		rule_lookup(rule, name, false, LOADS(family_saddr(f)));
+		if (w->c->settings->counters)
+			rule_expr(rule, EXPR_COUNTER);
+		rule_verdict(rule, VERDICT_GOTO, CHAIN_REFUSE_UNKNOWN);
+	}
+}
+
+/* ---- endpoints ---- */
+
+/* iifname . ip saddr vmap @PREFIXF, and the map of blocks where policies give any */
+static void match_endpoints(const struct writer *w, struct ruleset_chain *chain, const char *prefix,
+			    bool source)
+{
+	enum ruleset_load ifname = source ? LOAD_IIFNAME : LOAD_OIFNAME;
+
+	for (int f = 0; f < 2; f++) {
+		enum ruleset_load addr = source ? family_saddr(f) : family_daddr(f);
+		CLEANUP_FREE char *name = mem_printf("%s%s", prefix, family_digit[f]);
+		CLEANUP_FREE char *blocks = mem_printf("%s_blocks%s", prefix, family_digit[f]);
+
+		rule_vmap(ruleset_add_rule(chain, NULL), name, LOADS(ifname, addr));
+		if (ruleset_find_set(w->r, blocks))
+			rule_vmap(ruleset_add_rule(chain, NULL), blocks, LOADS(ifname, addr));
+	}
+}
+
+/* ---- forward ---- */
+
+/*
+ * A container that reaches itself through its own published port, translated by the engine:
+ * ct status dnat iifname . ip saddr . ip daddr @self4 accept
+ */
+static void write_self(const struct writer *w, struct ruleset_chain *chain)
+{
+	for (int f = 0; f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("self%s", family_digit[f]);
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+		ruleset_add_set(w->r, name, 0,
+				FIELDS(FIELD_IFNAME, family_field(f), family_field(f)));
+		rule_expr(rule, EXPR_CT_DNAT);
+		rule_lookup(rule, name, false,
+			    LOADS(LOAD_IIFNAME, family_saddr(f), family_daddr(f)));
+		rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	}
+}
+
+static void jump_if_bridge(struct ruleset_chain *chain, enum ruleset_load ifname,
+			   const char *target)
+{
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+	rule_lookup(rule, SET_BRIDGES, false, LOADS(ifname));
+	rule_verdict(rule, VERDICT_JUMP, target);
+}
+
+static void write_forward(const struct writer *w)
+{
+	struct ruleset_chain *chain =
+		ruleset_add_chain(w->r, "forward", HOOK_FORWARD, PRIORITY_FILTER);
+
+	write_replies(chain);
+	write_needed(chain);
+	write_self(w, chain);
+	jump_if_bridge(chain, LOAD_IIFNAME, CHAIN_FROM_CONTAINERS);
+	jump_if_bridge(chain, LOAD_OIFNAME, CHAIN_TO_CONTAINERS);
+
+	chain = ruleset_add_chain(w->r, CHAIN_FROM_CONTAINERS, HOOK_NONE, 0);
+	write_beginnings(w, chain);
+	match_endpoints(w, chain, "endpoints_out", true);
+	write_unknown(w, chain, true);
+
+	chain = ruleset_add_chain(w->r, CHAIN_TO_CONTAINERS, HOOK_NONE, 0);
+	write_beginnings(w, chain);
+	write_forged(w, chain);
+	match_endpoints(w, chain, "endpoints_in", false);
+	write_unknown(w, chain, false);
+}
+
+/* ---- input and output ---- */
+
+static void write_input(const struct writer *w)
+{
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, "input", HOOK_INPUT, PRIORITY_FILTER);
+	struct ruleset_rule *rule;
+
+	write_replies(chain);
+	write_needed(chain);
+	rule = ruleset_add_rule(chain, NULL);
+	rule_named(rule, EXPR_IIFNAME, "lo");
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	rule = ruleset_add_rule(chain, NULL);
+	rule_lookup(rule, SET_BRIDGES, false, LOADS(LOAD_IIFNAME));
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_HOST_CONTAINERS);
+	write_forged(w, chain);
+	write_published_maps(w);
+
+	chain = ruleset_add_chain(w->r, CHAIN_HOST_CONTAINERS, HOOK_NONE, 0);
+	write_beginnings(w, chain);
+	/* Multicast and broadcast are not the host's address: they are judged as on the bridge. */
+	for (int f = 0; w->c->unknown != UNKNOWN_PASS && f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
+
+		rule = ruleset_add_rule(chain, DEFAULT_UNKNOWN);
+		rule_not(rule, EXPR_FIB_LOCAL, NULL);
+		rule_lookup(rule, name, false, LOADS(family_daddr(f)));
+		end_unknown(w, rule);
+	}
+	rule = ruleset_add_rule(chain, NULL);
+	rule_not(rule, EXPR_FIB_LOCAL, NULL);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_FROM_CONTAINERS);
+	match_endpoints(w, chain, "endpoints_host", true);
+	write_unknown(w, chain, true);
+}
+
+static void write_output(const struct writer *w)
+{
+	struct ruleset_chain *chain =
+		ruleset_add_chain(w->r, "output", HOOK_OUTPUT, PRIORITY_FILTER);
+
+	write_replies(chain);
+	write_needed(chain);
+	/* By address alone: after the engine's DNAT the packet still shows lo as its way out. */
+	for (int f = 0; f < 2; f++) {
+		CLEANUP_FREE char *name = mem_printf("endpoints_local%s", family_digit[f]);
+		CLEANUP_FREE char *blocks = mem_printf("endpoints_local_blocks%s", family_digit[f]);
+
+		rule_vmap(ruleset_add_rule(chain, NULL), name, LOADS(family_daddr(f)));
+		if (ruleset_find_set(w->r, blocks))
+			rule_vmap(ruleset_add_rule(chain, NULL), blocks, LOADS(family_daddr(f)));
+	}
+}
+
+/* iifname != "lo" ip daddr 127.0.0.0/8 drop: a port published on 127.0.0.1 is DNATed for whoever sends there */
+static void write_raw(const struct writer *w)
+{
+	static const struct prefix loopback = {{AF_INET, {127}}, 8};
+	struct ruleset_chain *chain;
+	struct ruleset_rule *rule;
+
+	if (!w->c->enforcing)
+		return;
+	chain = ruleset_add_chain(w->r, "raw", HOOK_PREROUTING, PRIORITY_RAW);
+	rule = ruleset_add_rule(chain, "published on loopback");
+	rule_not(rule, EXPR_IIFNAME, "lo");
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_DADDR, .prefix = loopback});
+	if (w->c->settings->counters)
+		rule_expr(rule, EXPR_COUNTER);
+	rule_verdict(rule, VERDICT_DROP, NULL);
+}
+
+void write_skeleton(const struct writer *w)
+{
+	write_refusals(w);
+	write_bridges(w);
+	write_ranges(w, "subnets", &w->c->subnets);
+	write_ranges(w, "containers", &w->c->containers);
+	write_icmpv6_needed(w);
+	write_forward(w);
+	write_input(w);
+	write_output(w);
+	write_raw(w);
+}

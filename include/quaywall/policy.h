@@ -164,7 +164,8 @@ struct policy_document {
 	char *name;
 	struct policy_where where;
 	struct selector *governs; /* `for`; NULL for `all` */
-	char *scope;		  /* the project named at the top of `for`, a pattern; NULL for none */
+	char *scope;		  /* the project named at the top of `for`: a name, or the pattern of
+				   * a template; NULL for none */
 	bool is_template;	  /* scope has a wildcard: one instance for each project it matches */
 	unsigned isolate;	  /* POLICY_INGRESS | POLICY_EGRESS */
 	enum policy_mode mode;

@@ -1,0 +1,17 @@
+/*
+ * settings: readers of settings that are more than a word: the engine's address, paths, listeners.
+ */
+#pragma once
+
+#include "internal.h"
+
+/* `docker` (unix:///PATH, tcp://HOST:PORT, or {url: …, tls: …}) and `tls`. */
+void docker_read(struct policy_problems *p, const struct node *root, struct settings *s);
+
+/* The key KEY of MAP as a path; a relative one begins at the folder of FILE, the settings file, as in a
+ * Compose file. *RET is replaced. */
+void path_read(struct policy_problems *p, const struct node *map, const char *key, const char *file,
+	       char **ret);
+
+/* "127.0.0.1:9469", "[::1]:9469" or "unix:/run/metrics.sock"; NULL on error. */
+char *listen_read(struct policy_problems *p, const struct node *n);

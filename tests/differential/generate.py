@@ -59,6 +59,7 @@ class Case:
     policies: dict[str, str]  # text by the name of the file
     settings: str
     flows: list[Json] = field(default_factory=list)
+    extra_addresses: dict[str, Json] = field(default_factory=dict)  # of `addresses:`; to its endpoint
 
     def write(self, folder: Path) -> None:
         (folder / "policies").mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,14 @@ def dump(tree: Any) -> str:
 
 def is_v6(address: str) -> bool:
     return ":" in address
+
+
+def gateway_endpoint(snapshot: Json, container: str) -> Optional[Json]:
+    """Where published ports lead: of a container's managed networks the one whose name comes first, as
+    the engine chooses the gateway."""
+    networks = {n["id"]: n["name"] for n in snapshot["networks"] if n["bridge"]}
+    ends = [e for e in snapshot["endpoints"] if e["container"] == container and e["network"] in networks]
+    return min(ends, key=lambda e: networks[e["network"]], default=None)
 
 
 # ---- the host ----
@@ -115,7 +124,7 @@ class HostMaker:
         ]
         for i, name in enumerate(names):
             found.append({"name": name, "index": 2 + i, "bridge": False, "addrs": INTERFACES[name]})
-        for i, n in enumerate(self.networks):
+        for i, n in enumerate(n for n in self.networks if n["bridge"]):
             pairs = zip(n["gateways"], n["subnets"])
             addrs = [f"{gateway}/{subnet.split('/')[1]}" for gateway, subnet in pairs]
             found.append({"name": n["bridge"], "index": 10 + i, "bridge": True, "addrs": addrs})
@@ -129,6 +138,7 @@ class HostMaker:
         labels = {"com.docker.compose.project": project, "com.docker.compose.network": short}
         length = self.rng.choice([16, 24])
         subnets, gateways = [], []
+        bridge = i == 0 or self.rng.random() < 0.93
         if "4" in kind:
             subnets.append(f"172.{18 + i}.0.0/{length}")
             gateways.append(f"172.{18 + i}.0.1")
@@ -139,9 +149,9 @@ class HostMaker:
             {
                 "id": f"n{i}",
                 "name": name,
-                "driver": "bridge",
+                "driver": "bridge" if bridge else "macvlan",
                 "scope": "local",
-                "bridge": f"br-{i}{short}",
+                "bridge": f"br-{i}{short}" if bridge else None,
                 "internal": False,
                 "icc": True,
                 "encrypted": False,
@@ -179,8 +189,9 @@ class HostMaker:
         container["network_mode"] = networks[0]["id"]
         for network in networks:
             self.add_endpoint(container, network, i)
-        for _ in range(rng.choice([0, 0, 1, 1, 2])):
-            self.add_port(container, networks[0])
+        if networks[0]["bridge"]:
+            for _ in range(rng.choice([0, 0, 1, 1, 2])):
+                self.add_port(container)
 
     def add_labels(self, container: Json, i: int) -> None:
         rng = self.rng
@@ -228,7 +239,7 @@ class HostMaker:
             }
         )
 
-    def add_port(self, container: Json, network: Json) -> None:
+    def add_port(self, container: Json) -> None:
         rng = self.rng
         protocol = rng.choice(["tcp", "tcp", "tcp", "udp", "sctp"])
         host_port = rng.choice([80, 443, 8080, 8081, 8443, 9000, 9001])
@@ -256,7 +267,7 @@ class PolicyMaker:
         self.rng = rng
         self.snapshot = snapshot
         self.groups: list[str] = []
-        self.extra_addresses: list[str] = []
+        self.extra_addresses: dict[str, Json] = {}
 
     def pick(self, values: list[Any]) -> Any:
         return self.rng.choice(values)
@@ -335,7 +346,7 @@ class PolicyMaker:
     def container_addresses(self) -> list[str]:
         ends = self.snapshot["endpoints"]
         found = [e[key] for e in ends for key in ("addr4", "addr6") if e[key]]
-        return found + self.extra_addresses
+        return found + list(self.extra_addresses)
 
     def all_addresses(self) -> list[str]:
         hosts = [a.split("/")[0] for i in self.snapshot["interfaces"] for a in i["addrs"]]
@@ -480,7 +491,8 @@ class PolicyMaker:
         counts = {c["id"]: 0 for c in self.snapshot["containers"]}
         for end in ends:
             counts[end["container"]] += 1
-        alone = [e for e in ends if counts[e["container"]] == 1]
+        managed = {n["id"] for n in self.snapshot["networks"] if n["bridge"]}
+        alone = [e for e in ends if counts[e["container"]] == 1 and e["network"] in managed]
         if not alone:
             return None
         end = self.pick(alone)
@@ -491,7 +503,7 @@ class PolicyMaker:
         if end["addr6"]:
             blocks.append("fd99::5")
         block = self.pick(blocks)
-        self.extra_addresses = [str(ipaddress.ip_network(block)[0])]
+        self.extra_addresses = {str(ipaddress.ip_network(block)[0]): end}
         document = {"policy": "vip", "for": {"name": end["name"]}, "isolate": [], "addresses": [block]}
         if self.chance(0.5):
             document["isolate"] = ["ingress"]
@@ -561,7 +573,8 @@ class FlowMaker:
         return [{"addr": a, "interface": i if i in names else "eth0"} for a, i in OUTSIDE]
 
     def unknown_ends(self) -> list[Json]:
-        blocks = [ipaddress.ip_network(s) for n in self.snapshot["networks"] for s in n["subnets"]]
+        managed = [n for n in self.snapshot["networks"] if n["bridge"]]
+        blocks = [ipaddress.ip_network(s) for n in managed for s in n["subnets"]]
         return [{"addr": str(block[200])} for block in blocks]
 
     def traffic(self, v6: bool) -> Json:
@@ -586,27 +599,46 @@ class FlowMaker:
         picked += self.rng.choices(fitting, k=count - len(picked))
         return [{"from": s, "to": d, **self.traffic(is_v6(s["addr"]))} for s, d in picked]
 
-    def published(self, count: int) -> list[Json]:
+    def published_ports(self) -> list[tuple[Json, Json]]:
+        """Each published port with the endpoint that it leads to."""
         found = []
-        ends = {e["container"]: e for e in reversed(self.snapshot["endpoints"])}  # its first endpoint
         for container in self.snapshot["containers"]:
-            for port in container["ports"]:
-                end = ends[container["id"]]
-                for source in self.outside_ends():
-                    address = end["addr6"] if is_v6(source["addr"]) else end["addr4"]
-                    if address is None:
-                        continue
-                    found.append(
-                        {
-                            "from": source,
-                            "to": {"endpoint": end["id"], "addr": address},
-                            "protocol": port["protocol"],
-                            "port": port["container_port"],
-                            "published_port": port["host_port"],
-                            "host_addr": port["host_addr"],
-                        }
-                    )
+            end = gateway_endpoint(self.snapshot, container["id"])
+            found += [(port, end) for port in container["ports"] if end]
+        return found
+
+    def through(self, source: Json, port: Json, end: Json) -> Optional[Json]:
+        """A flow to END by its published PORT. `through` is where the client sends to; `proxy`: not
+        translated, but accepted on the host by the engine's proxy, for want of one family."""
+        v6 = is_v6(source["addr"])
+        if is_v6(port["host_addr"]) != v6:
+            return None
+        address, other = (end["addr6"], end["addr4"]) if v6 else (end["addr4"], end["addr6"])
+        hosts = [h["addr"] for h in self.host_ends() if is_v6(h["addr"]) == v6]
+        anywhere = port["host_addr"] in ("0.0.0.0", "::")
+        to = self.rng.choice(hosts) if anywhere else port["host_addr"]
+        return {
+            "from": source,
+            "to": {"endpoint": end["id"], "addr": address or other},
+            "protocol": port["protocol"],
+            "port": port["container_port"],
+            "through": {"addr": to, "port": port["host_port"], "proxy": address is None},
+        }
+
+    def all_through(self, sources: list[Json], count: int) -> list[Json]:
+        made = [self.through(s, p, e) for s in sources for p, e in self.published_ports()]
+        found = [flow for flow in made if flow]
         return self.rng.sample(found, min(count, len(found)))
+
+    def published(self, count: int) -> list[Json]:
+        flows = self.all_through(self.outside_ends(), count)
+        return [{**flow, "published_port": flow["through"]["port"]} for flow in flows]
+
+    def hairpins(self, count: int) -> list[Json]:
+        """From containers and the host: only another road to the container's own port."""
+        sources = self.endpoint_ends() + self.host_ends() + self.unknown_ends()
+        flows = self.all_through(sources, 3 * count)
+        return [f for f in flows if f["through"]["addr"] != "127.0.0.1"][:count]
 
     def make(self) -> list[Json]:
         ends, host, outside = self.endpoint_ends(), self.host_ends(), self.outside_ends()
@@ -625,6 +657,7 @@ class FlowMaker:
             + self.pairs(ends, nameless + multicast, 6)
             + self.pairs(self.link_local_ends(), self.link_local_ends(), 4)
             + self.published(30)
+            + self.hairpins(20)
         )
 
 
@@ -633,6 +666,7 @@ def make_case(seed: int) -> Case:
     snapshot = HostMaker(rng).make()
     maker = PolicyMaker(rng, snapshot)
     case = Case(seed, snapshot, maker.files(), maker.settings())
+    case.extra_addresses = maker.extra_addresses
     case.flows = FlowMaker(rng, maker).make()
     return case
 

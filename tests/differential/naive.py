@@ -133,6 +133,7 @@ class Container:
 class Endpoint:
     id: str
     network: str  # its name
+    managed: bool
     container: Container
     addresses: tuple[Address, ...]
 
@@ -179,8 +180,13 @@ class World:
             # Rule 8: link-local addresses belong to the endpoint with that MAC.
             if doc.get("mac"):
                 addresses.append(link_local(doc["mac"]))
+            network = networks[doc["network"]]
             self.endpoints[doc["id"]] = Endpoint(
-                doc["id"], networks[doc["network"]]["name"], self.containers[owner], tuple(addresses)
+                doc["id"],
+                network["name"],
+                network in managed,
+                self.containers[owner],
+                tuple(addresses),
             )
 
     @staticmethod
@@ -208,6 +214,11 @@ class End:
     address: Address
     endpoint: Optional[Endpoint] = None
     interface: Optional[str] = None  # of an address from outside
+
+    @property
+    def is_judged(self) -> bool:
+        """Taken: a container on a network that is not managed (macvlan) is a peer and no more."""
+        return self.endpoint is not None and self.endpoint.managed
 
 
 @dataclass(frozen=True)
@@ -449,10 +460,9 @@ class Instance:
             block = ipaddress.ip_network(peer["cidr"])
             return end.address in block and not any(end.address in e for e in excepted)
         if isinstance(peer, dict) and "interface" in peer:
-            # What comes in from outside by, or goes outside by, that interface. Taken: an address that
-            # rule 8 does not refuse although nobody holds it is outside as well.
-            outside = end.kind in ("outside", "unknown")
-            return outside and end.interface is not None and glob_matches(peer["interface"], end.interface)
+            # What comes in from outside by, or goes outside by, that interface.
+            by = end.interface if end.kind == "outside" else None
+            return by is not None and glob_matches(peer["interface"], by)
         # A selector matches containers only, also with `not`.
         return end.endpoint is not None and self.selects(peer, end.endpoint)
 
@@ -465,12 +475,12 @@ class Instance:
 
 
 def word_matches(word: str, end: End) -> bool:
-    """`world` is every address that is neither the host's nor a container's: also one that nobody
-    holds, where rule 8 is lifted."""
+    """Taken: an address that nobody holds (rule 8) is no `world`, not even where the rule is lifted: a
+    container that just started must not get the world's rights."""
     return {
         "any": True,
         "containers": end.kind == "endpoint",
-        "world": end.kind in ("outside", "unknown"),
+        "world": end.kind == "outside",
         "host": end.kind == "host",
     }[word]
 
@@ -557,7 +567,7 @@ class Evaluator:
     def egress(self, flow: Flow, counts: Counts) -> Consent:
         if flow.source.kind == "unknown" and self.unknown_refused(counts):
             return Consent(False, "unknown")
-        if flow.source.kind != "endpoint":
+        if not flow.source.is_judged:
             return Consent(True, "not_judged")
         governing = self.governing(flow.source)
         denied = self.denied(governing, flow, counts)
@@ -579,13 +589,13 @@ class Evaluator:
         if flow.destination.kind == "unknown" and flow.source.kind != "host":
             if self.unknown_refused(counts):
                 return Consent(False, "unknown")
-        if flow.destination.kind != "endpoint":
+        if not flow.destination.is_judged:
             return Consent(True, "not_judged")
         governing = self.governing(flow.destination)
         denied = self.denied(governing, flow, counts)
         if denied:
             return denied
-        if flow.source.kind in ("outside", "unknown") and flow.published_port is not None:
+        if flow.source.kind == "outside" and flow.published_port is not None:
             return self.publish(governing, flow, counts)
         rule = self.find_rule("allow", governing, flow, "ingress")
         if rule:
@@ -695,6 +705,13 @@ def load_documents(files: dict[str, str]) -> list[Document]:
     return [Document(tree, name) for name in names for tree in read_yaml(files[name])]
 
 
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    answer: dict[str, Any] = {"verdict": verdict.verdict}
+    for name, (own, consent) in (("egress", verdict.egress), ("ingress", verdict.ingress)):
+        answer[name] = {"verdict": own, "reason": consent.reason, "where": consent.where}
+    return answer
+
+
 def make_evaluator(
     snapshot: dict[str, Any], policies: dict[str, str], settings: str = ""
 ) -> Evaluator:
@@ -719,11 +736,7 @@ def main() -> int:
     )
     for line in sys.stdin:
         verdict = evaluator.judge(evaluator.flow_from_json(json.loads(line)))
-        ends = {"egress": verdict.egress, "ingress": verdict.ingress}
-        answer: dict[str, Any] = {"verdict": verdict.verdict}
-        for name, (own, consent) in ends.items():
-            answer[name] = {"verdict": own, "reason": consent.reason, "where": consent.where}
-        print(json.dumps(answer))
+        print(json.dumps(verdict_to_json(verdict)))
     return 0
 
 

@@ -1,0 +1,128 @@
+#include "session-internal.h"
+
+#include <stdlib.h>
+
+#include "documents.h"
+
+#include "quaywall/mem.h"
+
+static void add_image(void *data, const char *id)
+{
+	struct session *s = data;
+
+	follow_add(s, JOB_IMAGE, id, s->listing);
+}
+
+static bool take_network_list(struct session *s, const struct job *job,
+			      const struct http_reply *reply, struct error *err)
+{
+	char **ids;
+	bool changed;
+	size_t n;
+	int r = documents_network_ids("GET /networks", reply->body, reply->len, &ids, &n, err);
+
+	if (r < 0) {
+		session_fail(s, r, err);
+		return false;
+	}
+	changed = inventory_keep_networks(s->inventory, ids, n, job->asked);
+	for (size_t i = 0; i < n; i++)
+		follow_add(s, JOB_NETWORK, ids[i], job->listing);
+	documents_free_ids(ids, n);
+	return changed;
+}
+
+static void note_missing(void *data, const char *network)
+{
+	struct session *s = data;
+
+	inventory_missing_containers(s->inventory, network, follow_missing, s);
+}
+
+static bool take_containers(struct session *s, const struct job *job,
+			    const struct http_reply *reply, struct error *err)
+{
+	struct model *piece;
+	bool changed;
+	int r = documents_containers("GET /containers/json", reply->body, reply->len, &piece, err);
+
+	if (r < 0) {
+		session_fail(s, r, err);
+		return false;
+	}
+	/* The engine filters by a prefix of the id where there are ids of several lengths. */
+	if (job->id && model_find_container(piece, job->id) == MODEL_NONE) {
+		model_free(piece);
+		changed = inventory_drop_container(s->inventory, job->id, job->asked);
+		inventory_networks_of(s->inventory, job->id, note_missing, s);
+		return changed;
+	}
+	changed = inventory_put_containers(s->inventory, piece, job->asked);
+	if (!job->id && inventory_keep_containers(s->inventory, job->asked))
+		changed = true;
+	inventory_missing_images(s->inventory, add_image, s);
+	return changed;
+}
+
+static bool take_network(struct session *s, const struct job *job, const struct http_reply *reply,
+			 struct error *err)
+{
+	CLEANUP_FREE char *source = mem_printf("GET /networks/%.64s", job->id);
+	struct model *piece;
+	bool changed;
+	int r = documents_network(source, reply->body, reply->len, &piece, err);
+
+	if (r < 0) {
+		session_fail(s, r, err);
+		return false;
+	}
+	changed = inventory_put_network(s->inventory, piece, job->asked);
+	note_missing(s, job->id);
+	return changed;
+}
+
+static bool take_image(struct session *s, const struct job *job, const struct http_reply *reply,
+		       struct error *err)
+{
+	CLEANUP_FREE char *source = mem_printf("GET /images/%.80s/json", job->id);
+	struct model_label *labels = NULL;
+	size_t n = 0;
+	int r = documents_image(source, reply->body, reply->len, &labels, &n, err);
+
+	if (r < 0) {
+		session_fail(s, r, err);
+		return false;
+	}
+	return inventory_put_image(s->inventory, job->id, true, labels, n);
+}
+
+/* The engine does not know the object (any more). */
+static bool take_absence(struct session *s, const struct job *job)
+{
+	if (job->kind == JOB_NETWORK)
+		return inventory_drop_network(s->inventory, job->id, job->asked);
+	return inventory_put_image(s->inventory, job->id, false, NULL, 0);
+}
+
+bool answers_take(struct session *s, const struct job *job, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (reply->code == 0 && reply->status == 404 &&
+	    (job->kind == JOB_NETWORK || job->kind == JOB_IMAGE))
+		return take_absence(s, job);
+	if (!session_expect(s, reply))
+		return false;
+	switch (job->kind) {
+	case JOB_NETWORK_LIST:
+		return take_network_list(s, job, reply, &err);
+	case JOB_CONTAINER_LIST:
+	case JOB_CONTAINER:
+		return take_containers(s, job, reply, &err);
+	case JOB_NETWORK:
+		return take_network(s, job, reply, &err);
+	case JOB_IMAGE:
+		break;
+	}
+	return take_image(s, job, reply, &err);
+}

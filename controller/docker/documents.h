@@ -1,0 +1,31 @@
+/*
+ * documents: the engine's answers, read into pieces of a model.
+ *
+ * Unknown fields are passed over; a field that is missing or of the wrong type is named in the error, with
+ * -EPROTO. A piece is a struct model of its own, so that model_free() frees it.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "quaywall/error.h"
+#include "quaywall/model.h"
+
+/* GET /containers/json: the containers, sorted. SOURCE stands in messages. */
+int documents_containers(const char *source, const char *text, size_t len, struct model **ret,
+			 struct error *err);
+
+/* GET /networks/ID: one network and its endpoints, sorted. Of their containers only the engine's key is
+ * known here: the piece's containers have an id and nothing else, and it may be "lb-…", "ingress-sbox" or
+ * "ep-…", which is no container's. */
+int documents_network(const char *source, const char *text, size_t len, struct model **ret,
+		      struct error *err);
+
+/* GET /networks: the ids alone, sorted (this list knows no endpoints). */
+int documents_network_ids(const char *source, const char *text, size_t len, char ***ret,
+			  size_t *ret_len, struct error *err);
+void documents_free_ids(char **ids, size_t n);
+
+/* GET /images/ID/json: the labels of the image's own configuration. */
+int documents_image(const char *source, const char *text, size_t len, struct model_label **ret,
+		    size_t *ret_len, struct error *err);

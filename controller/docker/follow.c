@@ -1,0 +1,96 @@
+/*
+ * Events never change anything themselves: they say what to read again. So it does not matter that they can
+ * come twice, late, or in an order of their own.
+ */
+#include "session-internal.h"
+
+#define RECHECK_MS 1000 /* by then the engine's list of containers has caught up with an event */
+
+void follow_add(struct session *s, enum job_kind kind, const char *id, bool listing)
+{
+	if (!listing)
+		jobs_add(&s->urgent, kind, id, false);
+	else if (jobs_add(&s->background, kind, id, true))
+		s->listing_left++;
+}
+
+static void add_network(void *data, const char *id)
+{
+	follow_add(data, JOB_NETWORK, id, false);
+}
+
+void follow_recheck(void *data, const char *id)
+{
+	follow_add(data, JOB_CONTAINER, id, false);
+}
+
+void follow_missing(void *data, const char *id)
+{
+	struct session *s = data;
+
+	rechecks_add_missing(&s->rechecks, id, session_now());
+}
+
+static void add_container(struct session *s, const char *id)
+{
+	follow_add(s, JOB_CONTAINER, id, false);
+	rechecks_add(&s->rechecks, id, session_now() + RECHECK_MS);
+}
+
+/* Containers of overlay networks get their way out by docker_gwbridge, of whose endpoints no event tells. */
+static void add_gateway_bridge(struct session *s)
+{
+	const char *id = inventory_network_named(s->inventory, "docker_gwbridge");
+
+	if (id)
+		follow_add(s, JOB_NETWORK, id, false);
+	else
+		follow_add(s, JOB_NETWORK_LIST, NULL, false);
+}
+
+static void on_network(struct session *s, const struct event *e)
+{
+	follow_add(s, JOB_NETWORK, e->id, false);
+	if (e->overlay)
+		add_gateway_bridge(s);
+	if (!e->container)
+		return;
+	/* The address may have another owner by now, so the old one goes at once. */
+	if (e->kind == EVENT_DISCONNECT &&
+	    inventory_detach(s->inventory, e->id, e->container, ++s->clock))
+		session_note_change(s);
+	add_container(s, e->container);
+}
+
+static int on_line(void *data, const char *line, size_t len)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct session *s = data;
+	struct event e;
+	int r;
+
+	if (!line) { /* one was too long to be kept: whatever it said, a listing finds it */
+		session_list(s);
+		return 0;
+	}
+	r = event_read(line, len, &e, &err);
+	if (r < 0) {
+		session_fail(s, r, &err);
+		return r;
+	}
+	if (e.kind == EVENT_CONTAINER) {
+		add_container(s, e.id);
+		inventory_networks_of(s->inventory, e.id, add_network, s);
+	} else if (e.kind != EVENT_OTHER) {
+		on_network(s, &e);
+	}
+	s->events += e.kind != EVENT_OTHER;
+	event_done(&e);
+	return 0;
+}
+
+void follow_feed(struct session *s, const char *bytes, size_t len)
+{
+	if (!s->failed)
+		events_feed(&s->lines, bytes, len, on_line, s);
+}

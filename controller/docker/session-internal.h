@@ -1,0 +1,70 @@
+/*
+ * session-internal: what session.c (the course of a connection), follow.c (events) and answers.c share.
+ */
+#pragma once
+
+#include "session.h"
+
+#include "events.h"
+#include "http.h"
+#include "inventory.h"
+#include "jobs.h"
+#include "rechecks.h"
+#include "version.h"
+
+struct session {
+	const struct docker_options *options;
+	bool follow;
+	struct http *http;
+	struct inventory *inventory;
+	struct version version;
+	char *engine_id;
+
+	struct jobs urgent, background;
+	struct rechecks rechecks;
+	struct errand *errands;
+	unsigned running;	  /* jobs whose requests are under way */
+	unsigned running_listing; /* of which of a listing */
+	uint64_t clock;		  /* counts requests and events */
+
+	struct events_lines lines;
+	unsigned long events, repaired;
+
+	bool listing;		      /* a full listing is under way */
+	size_t listing_left;	      /* its jobs that are not answered yet */
+	unsigned long listing_events; /* `events` when it began */
+	bool listing_found;	      /* something that no event announced */
+	bool listed;		      /* one was completed */
+
+	bool changed; /* since the last model */
+	int64_t changed_at;
+
+	int failed; /* the session is over: why */
+	struct error error;
+};
+
+int64_t session_now(void); /* milliseconds */
+
+/* Ends the session; takes the text. Only the first failure counts, the rest are its consequences. */
+void session_fail(struct session *s, int code, struct error *why);
+/* Whether REPLY has status 200; if not, that ends the session. */
+bool session_expect(struct session *s, const struct http_reply *reply);
+
+/* There is something new for the next model. */
+void session_note_change(struct session *s);
+
+/* ---- follow.c ---- */
+
+/* Bytes of the event stream. */
+void follow_feed(struct session *s, const char *bytes, size_t len);
+/* Reads a container again, and its images; DATA is the session. */
+void follow_recheck(void *data, const char *id);
+/* The container ID has an endpoint, but the engine's list does not know it. */
+void follow_missing(void *data, const char *id);
+/* Queues JOB, as a part of the listing if one is under way and LISTING says so. */
+void follow_add(struct session *s, enum job_kind kind, const char *id, bool listing);
+
+/* ---- answers.c ---- */
+
+/* The answer to JOB. Whether it said something new. */
+bool answers_take(struct session *s, const struct job *job, const struct http_reply *reply);

@@ -1,0 +1,378 @@
+#include "session-internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "node.h"
+
+#include "quaywall/mem.h"
+
+#define REQUEST_SECONDS	     30
+#define RUNNING_MAX	     8 /* requests at a time */
+#define RUNNING_LISTING_MAX  4 /* of which for a listing, so that events do not wait for it */
+#define SETTLE_MS	     5 /* a model waits so long for answers that are under way */
+#define SINCE_SECONDS	     2
+#define ENGINE_MESSAGE_SHOWN 300 /* bytes */
+
+/* A job whose request is under way. */
+struct errand {
+	struct errand *next;
+	struct session *session;
+	struct job *job;
+};
+
+int64_t session_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void session_note_change(struct session *s)
+{
+	if (s->changed)
+		return;
+	s->changed = true;
+	s->changed_at = session_now();
+}
+
+/* ---- failing ---- */
+
+void session_fail(struct session *s, int code, struct error *why)
+{
+	if (s->failed)
+		return;
+	s->failed = code;
+	s->error = *why;
+	*why = (struct error)ERROR_INIT;
+}
+
+/* The engine's own words, {"message": "…"}, or nothing. */
+static void add_message(const struct http_reply *reply, struct buf *out)
+{
+	CLEANUP_JSON json_t *json = json_loadb(reply->body, reply->len, 0, NULL);
+	const char *message = json_string_value(json_object_get(json, "message"));
+
+	if (!message)
+		return;
+	buf_str(out, ": ");
+	for (size_t n = 0; *message && n < ENGINE_MESSAGE_SHOWN; message++, n++)
+		buf_char(out, (unsigned char)*message < ' ' ? ' ' : *message);
+}
+
+bool session_expect(struct session *s, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_BUF struct buf message = BUF_INIT;
+	int code = reply->code;
+
+	if (code == 0 && reply->status == 200)
+		return true;
+	if (code < 0) {
+		error_set(&err, code, "GET %s: %s", reply->path, reply->why);
+	} else {
+		code = reply->status == 401 || reply->status == 403 ? -EACCES : -EPROTO;
+		add_message(reply, &message);
+		error_set(&err, code, "GET %s: HTTP status %ld%s", reply->path, reply->status,
+			  buf_text(&message));
+	}
+	session_fail(s, code, &err);
+	return false;
+}
+
+/* ---- jobs ---- */
+
+static void end_listing(struct session *s)
+{
+	s->listing = false;
+	if (!s->listed)
+		session_note_change(s); /* even where there is nothing, that is worth a model */
+	else if (s->listing_found && s->events == s->listing_events)
+		s->repaired++;
+	s->listed = true;
+	inventory_prune_images(s->inventory);
+	rechecks_forget_missing(&s->rechecks);
+}
+
+/* Takes ERRAND off the session's list. Returns its job. */
+static struct job *end_errand(struct session *s, struct errand *errand)
+{
+	struct errand **at = &s->errands;
+	struct job *job = errand->job;
+
+	while (*at != errand)
+		at = &(*at)->next;
+	*at = errand->next;
+	free(errand);
+	return job;
+}
+
+static void on_answer(void *data, const struct http_reply *reply)
+{
+	struct errand *errand = data;
+	struct session *s = errand->session;
+	struct job *job = end_errand(s, errand);
+	bool found = !s->failed && answers_take(s, job, reply);
+
+	if (found)
+		session_note_change(s);
+	s->running--;
+	if (job->listing) {
+		s->running_listing--;
+		s->listing_found |= found;
+		s->listing_left--;
+		if (s->listing_left == 0 && !s->failed)
+			end_listing(s);
+	}
+	job_free(job);
+}
+
+static void add_container_filter(const char *id, struct buf *out)
+{
+	CLEANUP_JSON json_t *filter = json_pack("{s:[s]}", "id", id);
+	CLEANUP_FREE char *text = json_dumps(filter, JSON_COMPACT);
+
+	http_escape(text ? text : "{}", out);
+}
+
+static void add_path(const struct job *job, struct buf *out)
+{
+	switch (job->kind) {
+	case JOB_NETWORK_LIST:
+		buf_str(out, "/networks");
+		break;
+	case JOB_CONTAINER_LIST:
+		buf_str(out, "/containers/json?all=1");
+		break;
+	case JOB_NETWORK:
+		buf_str(out, "/networks/");
+		http_escape(job->id, out);
+		break;
+	case JOB_CONTAINER:
+		buf_str(out, "/containers/json?all=1&filters=");
+		add_container_filter(job->id, out);
+		break;
+	case JOB_IMAGE:
+		buf_str(out, "/images/");
+		http_escape(job->id, out);
+		buf_str(out, "/json");
+		break;
+	}
+}
+
+static void run(struct session *s, struct job *job)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct errand *errand = mem_new(1, sizeof(*errand));
+
+	*errand = (struct errand) {s->errands, s, job};
+	s->errands = errand;
+	job->asked = ++s->clock;
+	s->running++;
+	s->running_listing += job->listing;
+	add_path(job, &path);
+	http_get(s->http, buf_text(&path), REQUEST_SECONDS, on_answer, errand);
+}
+
+static void run_jobs(struct session *s)
+{
+	struct job *job;
+
+	while (s->running < RUNNING_MAX && (job = jobs_take(&s->urgent)))
+		run(s, job);
+	while (s->running < RUNNING_MAX && s->running_listing < RUNNING_LISTING_MAX &&
+	       (job = jobs_take(&s->background)))
+		run(s, job);
+}
+
+void session_list(struct session *s)
+{
+	if (s->listing)
+		return;
+	s->listing = true;
+	s->listing_found = false;
+	s->listing_events = s->events;
+	follow_add(s, JOB_CONTAINER_LIST, NULL, true);
+	follow_add(s, JOB_NETWORK_LIST, NULL, true);
+}
+
+/* ---- the course ---- */
+
+static void on_stream_begin(void *data)
+{
+	session_list(data);
+}
+
+static void on_stream_chunk(void *data, const char *bytes, size_t len)
+{
+	follow_feed(data, bytes, len);
+}
+
+static void on_stream_done(void *data, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct session *s = data;
+
+	if (reply->code < 0)
+		error_set(&err, reply->code, "the event stream broke: %s", reply->why);
+	else if (session_expect(s, reply))
+		error_set(&err, -ECONNRESET, "the engine ended the event stream");
+	session_fail(s, -ECONNRESET, &err);
+}
+
+/* Subscribes, and lists once the engine has answered. Its answer begins a moment before it subscribes us,
+ * so a little of what was is asked for too: reading something twice does no harm. */
+static void subscribe(struct session *s)
+{
+	static const struct http_stream stream = {on_stream_begin, on_stream_chunk, on_stream_done};
+	CLEANUP_BUF struct buf path = BUF_INIT;
+
+	buf_printf(&path, "/events?since=%lld&filters=", (long long)time(NULL) - SINCE_SECONDS);
+	http_escape(events_filter, &path);
+	http_stream(s->http, buf_text(&path), &stream, s);
+}
+
+static void on_info(void *data, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct session *s = data;
+	int r;
+
+	if (!session_expect(s, reply))
+		return;
+	r = version_read_info(reply->body, reply->len, &s->engine_id, &err);
+	if (r < 0)
+		session_fail(s, r, &err);
+	else if (s->follow)
+		subscribe(s);
+	else
+		session_list(s);
+}
+
+static void on_version(void *data, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct session *s = data;
+	int r;
+
+	if (!session_expect(s, reply))
+		return;
+	r = version_read(reply->body, reply->len, reply->libpod, &s->version, &err);
+	if (r < 0) {
+		session_fail(s, r, &err);
+		return;
+	}
+	http_set_version(s->http, s->version.api_version);
+	http_get(s->http, "/info", REQUEST_SECONDS, on_info, s);
+}
+
+int session_new(const struct session_options *options, struct session **ret, struct error *err)
+{
+	CLEANUP_SESSION struct session *s = mem_new(1, sizeof(*s));
+	int r = http_new(options->docker, &s->http, err);
+
+	if (r < 0)
+		return r;
+	s->options = options->docker;
+	s->follow = options->follow;
+	s->inventory = inventory_new();
+	http_get(s->http, "/version", options->first_seconds, on_version, s);
+	*ret = s;
+	s = NULL;
+	return 0;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	http_free(s->http);
+	while (s->errands)
+		job_free(end_errand(s, s->errands));
+	inventory_free(s->inventory);
+	version_done(&s->version);
+	free(s->engine_id);
+	jobs_done(&s->urgent);
+	jobs_done(&s->background);
+	rechecks_done(&s->rechecks);
+	events_lines_done(&s->lines);
+	error_done(&s->error);
+	free(s);
+}
+
+struct inventory *session_inventory(struct session *s)
+{
+	return s->inventory;
+}
+
+static bool is_settled(const struct session *s)
+{
+	return s->running == s->running_listing && !jobs_wait(&s->urgent);
+}
+
+/* How long nothing needs to be done but waiting. */
+static int wait_ms(const struct session *s, int ms)
+{
+	int64_t now = session_now(), due;
+
+	if (!s->listed)
+		return ms;
+	due = rechecks_next(&s->rechecks);
+	if (s->changed && s->changed_at + SETTLE_MS < due)
+		due = s->changed_at + SETTLE_MS;
+	if (due <= now)
+		return 0;
+	return due - now < ms ? (int)(due - now) : ms;
+}
+
+int session_turn(struct session *s, int ms, struct error *err)
+{
+	if (s->listed)
+		rechecks_run(&s->rechecks, session_now(), follow_recheck, s);
+	run_jobs(s);
+	http_turn(s->http, wait_ms(s, ms));
+	if (s->failed)
+		return error_set(err, s->failed, "%s: %s", s->options->url, error_text(&s->error));
+	run_jobs(s);
+	return 0;
+}
+
+void session_wakeup(struct session *s)
+{
+	http_wakeup(s->http);
+}
+
+bool session_is_listed(const struct session *s)
+{
+	return s->listed;
+}
+
+struct model *session_take(struct session *s)
+{
+	struct model *m;
+
+	if (!s->listed || !s->changed ||
+	    (!is_settled(s) && session_now() < s->changed_at + SETTLE_MS))
+		return NULL;
+	s->changed = false;
+	m = inventory_model(s->inventory);
+	m->engine_id = mem_strdup(s->engine_id);
+	m->engine_name = mem_strdup(s->version.engine_name);
+	m->engine_version = mem_strdup(s->version.engine_version);
+	m->api_version = mem_strdup(s->version.api_version);
+	return m;
+}
+
+unsigned long session_events(const struct session *s)
+{
+	return s->events;
+}
+
+unsigned long session_repaired(const struct session *s)
+{
+	return s->repaired;
+}

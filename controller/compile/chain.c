@@ -74,6 +74,18 @@ static const char *refuse_chain(enum side side)
 	return side == SIDE_LOCAL ? CHAIN_REFUSE_LOCAL : CHAIN_REFUSE;
 }
 
+/* What follows from a match of a deny rule. */
+void clause_refuses(struct clause *clause, enum side side, bool enforce)
+{
+	clause->logs = true;
+	clause->word = enforce ? "refused" : "audit";
+	clause->verdict = enforce ? VERDICT_GOTO : VERDICT_JUMP;
+	clause->target = enforce ? refuse_chain(side) : CHAIN_AUDIT;
+	clause->quiet = NULL;
+	if (enforce)
+		clause->quiet = side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET;
+}
+
 void write_denies(const struct writer *w, struct ruleset_chain *chain, const struct identity *id,
 		  enum side side)
 {
@@ -86,14 +98,12 @@ void write_denies(const struct writer *w, struct ruleset_chain *chain, const str
 		.side = side,
 		.sets = denied,
 		.port_kind = EXPR_TH_DPORT,
-		.verdict = VERDICT_GOTO,
-		.target = refuse_chain(side),
 	};
 
+	clause_refuses(&clause, side, true);
 	clause_write(&clause, deny, true);
 	clause.sets = audited;
-	clause.verdict = VERDICT_JUMP;
-	clause.target = CHAIN_AUDIT;
+	clause_refuses(&clause, side, false);
 	clause_write(&clause, deny, false);
 }
 
@@ -136,6 +146,7 @@ static void write_allows(const struct writer *w, struct ruleset_chain *chain,
 		.side = side,
 		.sets = sets,
 		.port_kind = EXPR_TH_DPORT,
+		.word = "accepted",
 		.verdict = VERDICT_RETURN,
 	};
 

@@ -130,8 +130,9 @@ struct compiled {
 		size_t len, cap;
 	} published;
 
-	struct ranges subnets;	  /* of managed networks, and every `addresses:` */
-	struct ranges containers; /* subnets, and the addresses of endpoints elsewhere */
+	struct ranges subnets; /* of managed networks, and every `addresses:` */
+	struct ranges reach; /* where a managed endpoint's address can be: those, and link-local */
+	struct ranges containers; /* all that is not world: reach, and endpoints elsewhere */
 	bool enforcing, auditing; /* some enforcing (auditing) policy or default can refuse */
 	enum unknown_action unknown;
 };

@@ -13,8 +13,8 @@ struct compiled *compile_new(const struct settings *settings, const struct polic
 	c->model = model;
 	ends_build(c);
 	identities_build(c);
-	rules_build(c);
 	extra_build(c, p);
+	rules_build(c);
 	if (p && policy_problems_errors(p) > errors) {
 		compile_free(c);
 		return NULL;
@@ -56,6 +56,7 @@ void compile_free(struct compiled *c)
 	free(c->published.items);
 	ranges_done(&c->subnets);
 	ranges_done(&c->containers);
+	ranges_done(&c->reach);
 	free(c);
 }
 

@@ -67,6 +67,19 @@ static bool check(const struct compiled *c, const struct policy_document *doc, s
 	return fine;
 }
 
+/* Link-local addresses are a container's, or nobody's, wherever a bridge is involved. */
+static void find_reach(struct compiled *c)
+{
+	static const struct prefix link_local = {{AF_INET6, {0xfe, 0x80}}, 10};
+
+	for (size_t i = 0; i < c->subnets.len; i++)
+		ranges_add(&c->reach, c->subnets.items[i]);
+	ranges_add_prefix(&c->reach, &link_local);
+	ranges_normalise(&c->reach);
+	ranges_add_prefix(&c->containers, &link_local);
+	ranges_normalise(&c->containers);
+}
+
 void extra_build(struct compiled *c, struct policy_problems *p)
 {
 	for (size_t i = 0; i < c->instances.len; i++) {
@@ -87,5 +100,5 @@ void extra_build(struct compiled *c, struct policy_problems *p)
 		ranges_normalise(&id->extra);
 	}
 	ranges_normalise(&c->subnets);
-	ranges_normalise(&c->containers);
+	find_reach(c);
 }

@@ -40,13 +40,8 @@ static char *address_set(const struct form *form, const struct ranges *ranges, c
 		set_get(form->clause->w, name, flags, FIELDS(family_field(f)), &fresh);
 
 	for (size_t i = 0; fresh && i < ranges->len; i++) {
-		struct key first = {.len = 0}, last = {.len = 0};
-
-		if (ranges->items[i].first.family != families[f])
-			continue;
-		key_addr(&first, &ranges->items[i].first);
-		key_addr(&last, &ranges->items[i].last);
-		set_add(set, &first, &last, NULL);
+		if (ranges->items[i].first.family == families[f])
+			set_add_range(set, &ranges->items[i], NULL);
 	}
 	return name;
 }
@@ -119,6 +114,15 @@ static void add_dynset(const struct form *form, struct ruleset_rule *rule, const
 	ruleset_add_expr(rule, &expr);
 }
 
+static bool has_limit(const struct ruleset *r, const char *name)
+{
+	for (size_t i = r->nlimits; i > 0; i--) {
+		if (!strcmp(r->limits[i - 1].name, name))
+			return true;
+	}
+	return false;
+}
+
 static void add_rate(const struct form *form, struct ruleset_rule *rule, int f)
 {
 	const struct policy_limit *limit = &form->held->rule->limit;
@@ -133,7 +137,9 @@ static void add_rate(const struct form *form, struct ruleset_rule *rule, int f)
 		return;
 	}
 	name = mem_printf("%s_rate", form->name);
-	ruleset_add_limit(form->clause->w->r, name, limit->new_rate, limit->new_unit, limit->burst);
+	if (!has_limit(form->clause->w->r, name))
+		ruleset_add_limit(form->clause->w->r, name, limit->new_rate, limit->new_unit,
+				  limit->burst);
 	rule_named(rule, EXPR_LIMIT, name);
 }
 
@@ -155,7 +161,7 @@ static void add_limits(const struct form *form, struct ruleset_rule *rule, int f
 static void add_log(const struct form *form, struct ruleset_rule *rule, const char *comment)
 {
 	const struct settings *s = form->clause->w->c->settings;
-	CLEANUP_FREE char *prefix = mem_printf("quaywall rule %.100s", comment);
+	CLEANUP_FREE char *prefix = mem_printf("quaywall %s %.96s", form->clause->word, comment);
 
 	ruleset_add_expr(rule, &(struct ruleset_expr) {
 				       .kind = EXPR_LOG, .number = s->log_group, .name = prefix});
@@ -190,7 +196,10 @@ static void write_variant(const struct form *form, const struct variant *v)
 		add_log(form, rule, comment);
 	if (clause->w->c->settings->counters)
 		rule_expr(rule, EXPR_COUNTER);
-	rule_verdict(rule, clause->verdict, clause->target);
+	if (!log || !clause->logs)
+		rule_verdict(rule, clause->verdict, clause->target);
+	else if (clause->quiet)
+		rule_verdict(rule, clause->verdict, clause->quiet);
 }
 
 /* ---- alternatives ---- */

@@ -103,11 +103,11 @@ static void add_verdict(const struct writer *w, const char *prefix, const struct
 	}
 }
 
-static enum flow_verdict judge(const struct writer *w, const struct published *p, size_t endpoint,
-			       const struct addr *saddr, bool judge_self)
+static enum flow_verdict judge(const struct writer *w, const struct published *p,
+			       const struct flow_end *from, bool judge_self)
 {
 	struct flow f = {
-		.from = {.kind = END_ENDPOINT, .endpoint = endpoint, .addr = *saddr},
+		.from = *from,
 		.to = published_end(w->c, p),
 		.protocol = p->port->protocol,
 		.port = p->port->container_port,
@@ -118,44 +118,47 @@ static enum flow_verdict judge(const struct writer *w, const struct published *p
 	return v.verdict;
 }
 
-static void add_exceptions(const struct writer *w, const struct identity *id,
-			   const struct published *p, enum flow_verdict base)
+/* Calls FN for each address of a member that has the port's family, until it says no. */
+static void each_sender(const struct writer *w, const struct identity *id,
+			const struct published *p,
+			bool (*fn)(const struct flow_end *from, void *data), void *data)
 {
 	for (size_t i = 0; i < id->members.len; i++) {
-		size_t e = id->members.items[i];
+		struct flow_end from = {.kind = END_ENDPOINT, .endpoint = id->members.items[i]};
 		struct addr addrs[3];
-		size_t n = endpoint_addrs(&w->c->model->endpoints[e], addrs);
+		size_t n = endpoint_addrs(&w->c->model->endpoints[from.endpoint], addrs);
 
 		for (size_t a = 0; a < n; a++) {
-			enum flow_verdict v;
-
-			if (addrs[a].family != p->port->host_addr.family)
-				continue;
-			v = judge(w, p, e, &addrs[a], false);
-			if (v != base)
-				add_verdict(w, "via", p, &addrs[a], v);
+			from.addr = addrs[a];
+			if (from.addr.family == p->port->host_addr.family && !fn(&from, data))
+				return;
 		}
 	}
 }
 
-/* Any member's address of the port's family; false: none of them can send such a packet. */
-static bool sample_addr(const struct writer *w, const struct identity *id,
-			const struct published *p, size_t *ret_endpoint, struct addr *ret)
-{
-	for (size_t i = 0; i < id->members.len; i++) {
-		struct addr addrs[3];
-		size_t e = id->members.items[i];
-		size_t n = endpoint_addrs(&w->c->model->endpoints[e], addrs);
+struct sender {
+	const struct writer *w;
+	const struct published *port;
+	struct flow_end from; /* family 0 while there is none */
+	enum flow_verdict base;
+};
 
-		for (size_t a = 0; a < n; a++) {
-			if (addrs[a].family != p->port->host_addr.family)
-				continue;
-			*ret_endpoint = e;
-			*ret = addrs[a];
-			return true;
-		}
-	}
+static bool take_first(const struct flow_end *from, void *data)
+{
+	struct sender *s = data;
+
+	s->from = *from;
 	return false;
+}
+
+static bool add_exception(const struct flow_end *from, void *data)
+{
+	const struct sender *s = data;
+	enum flow_verdict v = judge(s->w, s->port, from, false);
+
+	if (v != s->base)
+		add_verdict(s->w, "via", s->port, &from->addr, v);
+	return true;
 }
 
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
@@ -165,16 +168,29 @@ void write_hairpin(const struct writer *w, const struct identity *id, struct rul
 	match_maps(w, chain, "via", true);
 	match_maps(w, chain, prefix, false);
 	for (size_t i = 0; i < w->c->published.len; i++) {
-		const struct published *p = &w->c->published.items[i];
-		enum flow_verdict base;
-		struct addr saddr;
-		size_t endpoint;
+		struct sender s = {.w = w, .port = &w->c->published.items[i]};
 
-		if (!sample_addr(w, id, p, &endpoint, &saddr))
+		each_sender(w, id, s.port, take_first, &s);
+		if (!addr_is_set(&s.from.addr))
 			continue;
-		base = judge(w, p, endpoint, &saddr, true);
-		add_verdict(w, prefix, p, NULL, base);
-		add_exceptions(w, id, p, base);
+		s.base = judge(w, s.port, &s.from, true);
+		add_verdict(w, prefix, s.port, NULL, s.base);
+		each_sender(w, id, s.port, add_exception, &s);
+	}
+}
+
+/* The same for senders that nobody knows, where rule 8 is lifted. Rules for blocks of addresses do not open
+ * a port to them: which address it will be is not known here. */
+void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
+{
+	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+
+	match_maps(w, chain, prefix, false);
+	for (size_t i = 0; i < w->c->published.len; i++) {
+		const struct published *p = &w->c->published.items[i];
+
+		add_verdict(w, prefix, p, NULL,
+			    judge(w, p, &(struct flow_end) {.kind = END_UNKNOWN}, true));
 	}
 }
 

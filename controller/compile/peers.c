@@ -58,20 +58,15 @@ static void add_cidr(const struct policy_peer *peer, struct ranges *ret)
 		ranges_add(ret, block.items[i]);
 }
 
-/* Every address that no container and no managed network has. Link-local ones are a container's or
- * nobody's wherever the forward hook sees them. */
+/* Every address that no container and no managed network has. */
 static void add_world(const struct compiled *c, struct peers *ret)
 {
-	static const struct prefix link_local = {{AF_INET6, {0xfe, 0x80}}, 10};
 	CLEANUP_RANGES struct ranges world = {NULL, 0, 0};
-	CLEANUP_RANGES struct ranges local = {NULL, 0, 0};
 
 	ranges_add_all(&world, AF_INET);
 	ranges_add_all(&world, AF_INET6);
 	ranges_normalise(&world);
 	ranges_subtract(&world, &c->containers);
-	ranges_add_prefix(&local, &link_local);
-	ranges_subtract(&world, &local);
 	for (size_t i = 0; i < world.len; i++)
 		ranges_add(&ret->ranges, world.items[i]);
 	ret->ranges_wanted[0] = ret->ranges_wanted[1] = true;

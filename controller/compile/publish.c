@@ -47,8 +47,7 @@ static void write_proxy_denies(const struct writer *w, struct ruleset_chain *cha
 
 		peers_of(w->c, held, SIDE_OUTSIDE, &peers);
 		ports = denied_ports(w, id, held, sets, i);
-		clause.verdict = held->enforce ? VERDICT_GOTO : VERDICT_JUMP;
-		clause.target = held->enforce ? CHAIN_REFUSE : CHAIN_AUDIT;
+		clause_refuses(&clause, SIDE_OUTSIDE, held->enforce);
 		form_write_ports(&clause, held, i, &peers, ports);
 	}
 }
@@ -65,7 +64,6 @@ static void match_local(const struct writer *w, struct ruleset_chain *chain,
 			set_get(w, name, SET_INTERVAL, FIELDS(family_field(f)), &fresh);
 
 		for (size_t i = 0; fresh && local_source_prefixes[i]; i++) {
-			struct key first = {.len = 0}, last = {.len = 0};
 			struct addr_range range;
 			struct prefix p;
 
@@ -73,9 +71,7 @@ static void match_local(const struct writer *w, struct ruleset_chain *chain,
 			    p.addr.family != families[f])
 				continue;
 			range = prefix_range(&p);
-			key_addr(&first, &range.first);
-			key_addr(&last, &range.last);
-			set_add(set, &first, &last, NULL);
+			set_add_range(set, &range, NULL);
 		}
 		rule_lookup(rule, name, false, LOADS(family_saddr(f)));
 		rule_verdict(rule, verdict, target);
@@ -107,6 +103,7 @@ static void write_rules(const struct writer *w, struct ruleset_chain *chain,
 		.side = SIDE_OUTSIDE,
 		.sets = sets,
 		.port_kind = port_kind,
+		.word = "accepted",
 		.verdict = VERDICT_RETURN,
 	};
 

@@ -39,6 +39,17 @@ static unsigned direction_bit(enum direction dir)
 	return dir == DIR_INGRESS ? POLICY_INGRESS : POLICY_EGRESS;
 }
 
+/* Whether a container of a managed network can have an address of the block. */
+static bool can_be_containers(const struct compiled *c, const struct prefix *p)
+{
+	CLEANUP_RANGES struct ranges block = {NULL, 0, 0};
+	CLEANUP_RANGES struct ranges shared = {NULL, 0, 0};
+
+	ranges_add_prefix(&block, p);
+	shared = ranges_intersect(&block, &c->reach);
+	return shared.len > 0;
+}
+
 /* Whether the rule's side PEERS can mean members of the identity. */
 static enum own_match own_side(const struct compiled *c, const struct instance *in,
 			       const struct policy_peer *peers, size_t n, const struct identity *id)
@@ -58,7 +69,8 @@ static enum own_match own_side(const struct compiled *c, const struct instance *
 				return OWN_ALL;
 			break;
 		case PEER_CIDR:
-			match = OWN_CIDRS;
+			if (can_be_containers(c, &peers[i].cidr))
+				match = OWN_CIDRS;
 			break;
 		case PEER_WORLD:
 		case PEER_HOST:

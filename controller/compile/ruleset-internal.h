@@ -28,6 +28,8 @@ void key_port(struct key *k, uint16_t port);
 
 void set_add(struct ruleset_set *s, const struct key *first, const struct key *last,
 	     const char *comment);
+/* For a set whose key is an address alone. */
+void set_add_range(struct ruleset_set *s, const struct addr_range *range, const char *comment);
 void map_add(struct ruleset_set *s, const struct key *first, const struct key *last,
 	     enum ruleset_verdict verdict, const char *chain, const char *comment);
 
@@ -104,8 +106,11 @@ struct clause {
 	enum side side;
 	const char *sets;		  /* what the names of its sets begin with */
 	enum ruleset_expr_kind port_kind; /* EXPR_TH_DPORT, or EXPR_CT_ORIG_PORT behind DNAT */
+	const char *word; /* what a rule's own log says: "accepted", "refused", "audit" */
 	enum ruleset_verdict verdict;
 	const char *target; /* chain of a goto or jump */
+	bool logs;	    /* target logs by itself: a rule with its own log takes quiet instead */
+	const char *quiet;  /* or NULL: just goes on */
 };
 
 /* Writes the rules of the list; of deny rules those that ENFORCE says. */
@@ -161,6 +166,8 @@ enum ruleset_load own_load(enum side side, int f);
 
 #define CHAIN_REFUSE	     "refuse"
 #define CHAIN_REFUSE_LOCAL   "refuse_local"
+#define CHAIN_QUIET	     "refuse_quietly"
+#define CHAIN_QUIET_LOCAL    "refuse_local_quietly"
 #define CHAIN_REFUSE_UNKNOWN "refuse_unknown"
 #define CHAIN_AUDIT	     "audit"
 #define CHAIN_AUDIT_UNKNOWN  "audit_unknown"
@@ -177,11 +184,13 @@ const char *side_prefix(enum side side);
 void write_side(const struct writer *w, const struct identity *id, enum side side);
 void write_denies(const struct writer *w, struct ruleset_chain *chain, const struct identity *id,
 		  enum side side);
+void clause_refuses(struct clause *clause, enum side side, bool enforce);
 void write_end(const struct writer *w, struct ruleset_chain *chain, const struct causes *causes,
 	       const char *what, const char *refuse);
 void write_publish(const struct writer *w, const struct identity *id);
 void write_published_maps(const struct writer *w);
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain);
+void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain);
 void write_skeleton(const struct writer *w);
 void write_endpoint_maps(const struct writer *w);
 void write_endpoints(const struct writer *w);

@@ -16,9 +16,6 @@
 #define CHAIN_FROM_CONTAINERS "from_containers"
 #define CHAIN_TO_CONTAINERS   "to_containers"
 #define CHAIN_HOST_CONTAINERS "host_containers"
-#define CHAIN_REFUSE_QUIETLY  "refuse_quietly"
-
-static const struct prefix link_local = {{AF_INET6, {0xfe, 0x80}}, 10};
 
 /* ---- how a packet is refused ---- */
 
@@ -56,12 +53,13 @@ static void write_drop(struct ruleset_chain *chain)
 	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_DROP, NULL);
 }
 
-static void write_refusal_chain(const struct writer *w, const char *name, const char *what)
+static void write_refusal(const struct writer *w, const char *name, const char *what,
+			  const char *quiet)
 {
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
 
 	write_log(w, chain, what);
-	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, quiet);
 }
 
 static void write_refusals(const struct writer *w)
@@ -71,18 +69,18 @@ static void write_refusals(const struct writer *w)
 
 	ruleset_add_limit(w->r, LIMIT_LOG, s->log_rate ? s->log_rate : 1,
 			  s->log_rate ? s->log_unit : POLICY_SECOND, s->log_burst);
-	write_refusal_chain(w, CHAIN_REFUSE, "refused");
-	write_refusal_chain(w, CHAIN_REFUSE_UNKNOWN, "unknown");
+	write_refusal(w, CHAIN_REFUSE, "refused", CHAIN_QUIET);
+	write_refusal(w, CHAIN_REFUSE_UNKNOWN, "unknown", CHAIN_QUIET);
+	write_refusal(w, CHAIN_REFUSE_LOCAL, "refused", CHAIN_QUIET_LOCAL);
 
-	chain = ruleset_add_chain(w->r, CHAIN_REFUSE_QUIETLY, HOOK_NONE, 0);
+	chain = ruleset_add_chain(w->r, CHAIN_QUIET, HOOK_NONE, 0);
 	if (s->refuse_containers == REFUSE_REJECT)
 		write_reject(chain, true, false);
 	if (s->refuse_world == REFUSE_REJECT)
 		write_reject(chain, true, true);
 	write_drop(chain);
 
-	chain = ruleset_add_chain(w->r, CHAIN_REFUSE_LOCAL, HOOK_NONE, 0);
-	write_log(w, chain, "refused");
+	chain = ruleset_add_chain(w->r, CHAIN_QUIET_LOCAL, HOOK_NONE, 0);
 	if (s->refuse_containers == REFUSE_REJECT)
 		write_reject(chain, false, false);
 	write_drop(chain);
@@ -114,28 +112,16 @@ static void write_bridges(const struct writer *w)
 
 static void write_ranges(const struct writer *w, const char *prefix, const struct ranges *ranges)
 {
+	struct ruleset_set *sets[2];
+
 	for (int f = 0; f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("%s%s", prefix, family_digit[f]);
-		struct ruleset_set *set =
-			ruleset_add_set(w->r, name, SET_INTERVAL, FIELDS(family_field(f)));
-		CLEANUP_RANGES struct ranges all = {NULL, 0, 0};
 
-		for (size_t i = 0; i < ranges->len; i++) {
-			if (ranges->items[i].first.family == families[f])
-				ranges_add(&all, ranges->items[i]);
-		}
-		/* Where a bridge is involved these are a container's, or nobody's. */
-		if (f)
-			ranges_add_prefix(&all, &link_local);
-		ranges_normalise(&all);
-		for (size_t i = 0; i < all.len; i++) {
-			struct key first = {.len = 0}, last = {.len = 0};
-
-			key_addr(&first, &all.items[i].first);
-			key_addr(&last, &all.items[i].last);
-			set_add(set, &first, &last, NULL);
-		}
+		sets[f] = ruleset_add_set(w->r, name, SET_INTERVAL, FIELDS(family_field(f)));
 	}
+	for (size_t i = 0; i < ranges->len; i++)
+		set_add_range(sets[ranges->items[i].first.family == AF_INET6], &ranges->items[i],
+			      NULL);
 }
 
 /* Neighbour discovery, multicast listener discovery and path MTU discovery. */
@@ -214,12 +200,12 @@ static void write_beginnings(const struct writer *w, struct ruleset_chain *chain
 		return;
 	rule = ruleset_add_rule(chain, NULL);
 	rule_ct_state(rule, CT_INVALID);
-	rule_verdict(rule, VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_QUIET);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_ct_state(rule, CT_NEW);
 	rule_l4proto(rule, IPPROTO_TCP);
 	rule_expr(rule, EXPR_TCP_NOT_SYN);
-	rule_verdict(rule, VERDICT_GOTO, CHAIN_REFUSE_QUIETLY);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_QUIET);
 }
 
 static void end_unknown(const struct writer *w, struct ruleset_rule *rule)
@@ -259,6 +245,8 @@ static void write_unknown(const struct writer *w, struct ruleset_chain *chain, b
  */
 static void write_forged(const struct writer *w, struct ruleset_chain *chain)
 {
+	static const struct prefix link_local = {{AF_INET6, {0xfe, 0x80}}, 10};
+
 	for (int f = 0; w->c->enforcing && f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
 		struct ruleset_rule *rule = ruleset_add_rule(chain, "forged source");
@@ -381,6 +369,8 @@ static void write_input(const struct writer *w)
 	rule_verdict(rule, VERDICT_GOTO, CHAIN_FROM_CONTAINERS);
 	match_endpoints(w, chain, "endpoints_host", true);
 	write_unknown(w, chain, true);
+	if (w->c->unknown != UNKNOWN_REFUSE)
+		write_unknown_hairpin(w, chain);
 }
 
 static void write_output(const struct writer *w)
@@ -423,7 +413,7 @@ void write_skeleton(const struct writer *w)
 {
 	write_refusals(w);
 	write_bridges(w);
-	write_ranges(w, "subnets", &w->c->subnets);
+	write_ranges(w, "subnets", &w->c->reach);
 	write_ranges(w, "containers", &w->c->containers);
 	write_icmpv6_needed(w);
 	write_forward(w);

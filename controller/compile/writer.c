@@ -53,6 +53,15 @@ void set_add(struct ruleset_set *s, const struct key *first, const struct key *l
 	map_add(s, first, last, VERDICT_NONE, NULL, comment);
 }
 
+void set_add_range(struct ruleset_set *s, const struct addr_range *range, const char *comment)
+{
+	struct key first = {.len = 0}, last = {.len = 0};
+
+	key_addr(&first, &range->first);
+	key_addr(&last, &range->last);
+	set_add(s, &first, &last, comment);
+}
+
 void rule_expr(struct ruleset_rule *rule, enum ruleset_expr_kind kind)
 {
 	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = kind});

@@ -1,0 +1,83 @@
+/*
+ * reconcile: the story of the daemon: what changed, what is wanted now, what the kernel has to be
+ * told.
+ *
+ * One loop and one thread (the docker room's watcher has its own). Its inputs are the settings, the
+ * policies, the engine's model and the host's interfaces; a change of any is compiled, compared
+ * with the ruleset that the kernel is known to hold, and applied in one transaction. Invariants:
+ *  - rules are never taken away because something failed or ended: not by a wrong file, not by a
+ * lost engine, not by SIGTERM. Only `flush` removes them;
+ *  - what is not as the files say is said loudly, in `status` and in the log.
+ *
+ * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
+ * "flush" | "plan" | "explain", …}; explain takes "from", "to" and "port" (strings as on the
+ * command line). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
+ * which the daemon closes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <jansson.h>
+
+#include "quaywall/compile.h"
+#include "quaywall/error.h"
+#include "quaywall/model.h"
+#include "quaywall/policy.h"
+
+/* How every verb ends, also over the control socket. */
+enum reconcile_exit {
+	QUAYWALL_FINE = 0,
+	QUAYWALL_FINDINGS = 1,	  /* something is refused, differs, or does not hold */
+	QUAYWALL_USAGE = 2,	  /* wrong usage or wrong input */
+	QUAYWALL_UNREACHABLE = 3, /* no engine, no daemon, no kernel */
+};
+
+#define RECONCILE_CONFIG       "/etc/quaywall/quaywall.yaml"
+#define RECONCILE_REQUEST_SIZE 65536 /* the longest line of the control socket's clients */
+
+/* What the command line says. NULL: the settings' own value. */
+struct reconcile_options {
+	const char *config; /* settings file; NULL: RECONCILE_CONFIG, which may be absent */
+	const char *policies, *docker, *control;
+	const char *snapshot; /* a recorded snapshot takes the engine's place */
+};
+
+/* Reads the settings file and lays the options over it. Returns as settings_load(). */
+int reconcile_load_settings(const struct reconcile_options *options, struct policy_problems *p,
+			    struct settings **ret, struct error *err);
+
+/* The daemon: returns when told to stop, as an enum reconcile_exit; with another than QUAYWALL_FINE
+ * ERR says why. */
+enum reconcile_exit reconcile_run(const struct reconcile_options *options, struct error *err);
+
+/* Lists, compiles, applies and returns; the table is left without an owner. */
+enum reconcile_exit reconcile_once(const struct reconcile_options *options, struct error *err);
+
+/* ---- explain ---- */
+
+struct explain_query {
+	const char *from; /* container, id prefix, PROJECT/SERVICE, address, "host" */
+	const char *to;	  /* likewise, or "publish:PORT[/PROTO]" */
+	const char *port; /* "5432", "53/udp", … or NULL: every protocol and port */
+};
+
+/* Judges every flow that Q stands for: {"verdict": …, "flows": […]}, to be freed by the caller (see
+ * the README for its keys). Returns 0, or -EINVAL with the reason in ERR: a name that nothing has,
+ * a wrong port, no pair of one family. */
+int reconcile_explain(const struct compiled *c, const struct model *m,
+		      const struct explain_query *q, json_t **ret, struct error *err);
+
+/* ---- shared with the offline verbs ---- */
+
+/* What of M the rules cannot reach, and why: [{"what": …, "why": …}]. SETTINGS may be NULL. */
+json_t *reconcile_not_governed(const struct model *m, const struct settings *settings);
+
+/* A JSON string of any bytes: what is no UTF-8 becomes '?'. NULL gives null. */
+json_t *reconcile_json_text(const char *text);
+
+static inline void reconcile_cleanup_json(json_t **j)
+{
+	json_decref(*j);
+}
+
+#define CLEANUP_JSON __attribute__((cleanup(reconcile_cleanup_json)))

@@ -1,0 +1,206 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "quaywall/log.h"
+#include "notify.h"
+
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_LAST_MS	 60000
+#define REPAIR_REST_MS	 1000 /* between repairs, when somebody changes our table again and again */
+#define CUT_REST_MS	 500
+
+static void note_applied(struct daemon *d, const struct kernel_change *change)
+{
+	char steps[24];
+
+	daemon_note(&d->apply_error, NULL);
+	d->apply_backoff = 0;
+	loop_timer_clear(&d->apply_timer);
+	if (!change->steps)
+		return;
+	d->applied_at = time(NULL);
+	snprintf(steps, sizeof(steps), "%zu", change->steps);
+	log_line(LOG_LEVEL_DEBUG, "rules applied", "steps", steps, NULL);
+}
+
+static void schedule_cut(struct daemon *d)
+{
+	uint64_t since = loop_now() - d->last_cut;
+
+	loop_timer_hasten(&d->cut_timer, since < CUT_REST_MS ? CUT_REST_MS - since : 0);
+}
+
+int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
+{
+	CLEANUP_RULESET struct ruleset *wanted = NULL;
+	struct kernel_change change;
+	int r;
+
+	if (d->suspended)
+		return 0;
+	wanted = compile_ruleset(w->compiled);
+	r = kernel_apply(&d->kernel, &wanted, &change, err);
+	if (r < 0) {
+		d->failures++;
+		return error_wrap(err, r, "table inet " QUAYWALL_TABLE);
+	}
+	note_applied(d, &change);
+	/* Elements that only came for an endpoint that was not there before refuse no old flow. A
+	 * new policy can. */
+	if (change.steps && (change.tightens || w->policies != d->world.policies))
+		schedule_cut(d);
+	return 0;
+}
+
+void daemon_apply_failed(struct daemon *d, const struct error *err)
+{
+	d->apply_backoff = d->apply_backoff ? d->apply_backoff * 2 : BACKOFF_FIRST_MS;
+	if (d->apply_backoff > BACKOFF_LAST_MS)
+		d->apply_backoff = BACKOFF_LAST_MS;
+	loop_timer_set(&d->apply_timer, d->apply_backoff);
+	daemon_note(&d->apply_error, error_text(err));
+	log_line(LOG_LEVEL_ERROR, "the kernel refused the rules, the old ones stay", "cause",
+		 error_text(err), NULL);
+	notify_send("STATUS=the kernel refused the rules: %s", error_text(err));
+}
+
+void daemon_apply_due(void *data)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r;
+
+	if (!d->world.compiled || d->suspended)
+		return;
+	r = kernel_read(&d->kernel, &err);
+	if (r == 0)
+		r = daemon_apply(d, &d->world, &err);
+	if (r < 0) {
+		daemon_apply_failed(d, &err);
+		return;
+	}
+	log_line(LOG_LEVEL_INFO, "the kernel took the rules", NULL);
+	daemon_bridge_filter(d);
+	daemon_ready(d);
+}
+
+/* ---- drift ---- */
+
+void daemon_monitor_ready(void *data, short revents)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	bool foreign = false;
+	uint64_t since;
+
+	(void)revents;
+	if (nft_monitor_dispatch(d->kernel.nft, QUAYWALL_TABLE, &foreign, &err) < 0) {
+		log_line(LOG_LEVEL_WARNING, "nf_tables notifications failed", "cause",
+			 error_text(&err), NULL);
+		foreign = true;
+	}
+	if (!foreign || d->suspended)
+		return;
+	since = loop_now() - d->last_repair;
+	loop_timer_hasten(&d->drift_timer, since < REPAIR_REST_MS ? REPAIR_REST_MS - since : 0);
+}
+
+/* The table of an earlier run was kept, for the engine is away, and now it is gone or changed:
+ * there is nothing to restore it from, but a skeleton is still better than nothing. */
+static void drift_without_model(struct daemon *d)
+{
+	if (!d->kernel.applied && d->world.policies)
+		loop_timer_set(&d->engine_timer, 0);
+}
+
+void daemon_drift_due(void *data)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	unsigned long before = d->kernel.transactions;
+	int r = kernel_read(&d->kernel, &err);
+
+	if (r == 0 && !d->world.compiled) {
+		drift_without_model(d);
+		return;
+	}
+	if (r == 0)
+		r = daemon_apply(d, &d->world, &err);
+	if (r < 0) {
+		daemon_apply_failed(d, &err);
+		return;
+	}
+	if (d->kernel.transactions == before)
+		return;
+	d->drift++;
+	d->last_repair = loop_now();
+	log_line(LOG_LEVEL_WARNING, "somebody changed our table: restored", "table",
+		 "inet " QUAYWALL_TABLE, NULL);
+}
+
+/* ---- br_netfilter ---- */
+
+static void filter_one(struct daemon *d, size_t i, uint8_t family)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	enum host_bridge_filter state = host_bridge_filter(family);
+	const char *name = family == AF_INET ? "IPv4" : "IPv6";
+	bool was_missing = d->filter_missing[i];
+	const char *cause = "br_netfilter is not loaded";
+
+	d->filter_missing[i] = false;
+	if (state == HOST_BRIDGE_FILTER_ON)
+		return;
+	if (state == HOST_BRIDGE_FILTER_OFF) {
+		if (host_bridge_filter_enable(family, &err) == 0) {
+			log_line(LOG_LEVEL_INFO, "switched on the filtering of bridged packets",
+				 "family", name, NULL);
+			return;
+		}
+		cause = error_text(&err);
+	}
+	d->filter_missing[i] = true;
+	daemon_note(&d->filter_error, cause);
+	if (!was_missing)
+		log_line(LOG_LEVEL_ERROR, "same-bridge traffic is not governed", "family", name,
+			 "cause", cause, NULL);
+}
+
+void daemon_bridge_filter(struct daemon *d)
+{
+	if (d->suspended || !d->world.compiled || !compile_needs_bridge_filter(d->world.compiled)) {
+		d->filter_missing[0] = d->filter_missing[1] = false;
+		return;
+	}
+	filter_one(d, 0, AF_INET);
+	filter_one(d, 1, AF_INET6);
+}
+
+/* ---- beginning and end ---- */
+
+void daemon_ready(struct daemon *d)
+{
+	if (d->ready)
+		return;
+	d->ready = true;
+	notify_send("READY=1\nSTATUS=%s", d->skeleton ? "waiting for the engine" : "enforcing");
+	log_line(LOG_LEVEL_INFO, "ready", "owner", d->kernel.owner ? "yes" : "no", NULL);
+}
+
+int daemon_flush(struct daemon *d, struct error *err)
+{
+	int r = kernel_flush(&d->kernel, err);
+
+	if (r < 0)
+		return r;
+	d->suspended = true;
+	daemon_note(&d->apply_error, NULL);
+	loop_timer_clear(&d->apply_timer);
+	loop_timer_clear(&d->drift_timer);
+	log_line(LOG_LEVEL_WARNING, "flushed: nothing is enforced until reload", NULL);
+	notify_send("STATUS=flushed: nothing is enforced until reload");
+	return 0;
+}

@@ -1,0 +1,242 @@
+#include "control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/mem.h"
+#include "quaywall/reconcile.h"
+
+#define GROUP	    "quaywall"
+#define PATIENCE_MS 5000 /* for the whole of a connection */
+
+struct control_client {
+	struct control *control;
+	struct loop_source source;
+	struct loop_timer timer;
+	uid_t uid;
+	struct buf in, out;
+	size_t sent;
+};
+
+/* ---- clients ---- */
+
+static void client_close(struct control_client *cl)
+{
+	struct control *c = cl->control;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (c->clients[i] == cl)
+			c->clients[i] = NULL;
+	loop_remove(c->loop, &cl->source);
+	loop_remove_timer(c->loop, &cl->timer);
+	close(cl->source.fd);
+	buf_done(&cl->in);
+	buf_done(&cl->out);
+	free(cl);
+}
+
+static void client_late(void *data)
+{
+	client_close(data);
+}
+
+/* False: the connection is over. */
+static bool client_send(struct control_client *cl)
+{
+	while (cl->sent < cl->out.len) {
+		ssize_t n = send(cl->source.fd, cl->out.data + cl->sent, cl->out.len - cl->sent,
+				 MSG_NOSIGNAL);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		cl->sent += (size_t)n;
+	}
+	return false;
+}
+
+static void client_answer(struct control_client *cl)
+{
+	struct control *c = cl->control;
+	json_error_t where;
+	CLEANUP_JSON json_t *request = json_loadb(cl->in.data, cl->in.len, 0, &where);
+	CLEANUP_JSON json_t *answer = NULL;
+	CLEANUP_FREE char *text = NULL;
+
+	if (json_is_object(request))
+		answer = c->answer(c->data, request, cl->uid);
+	else
+		answer = json_pack("{s:i, s:s}", "exit", QUAYWALL_USAGE, "error",
+				   "the request is no JSON object");
+	text = json_dumps(answer, JSON_COMPACT);
+	buf_str(&cl->out, text ? text : "{\"exit\":3,\"error\":\"no answer\"}");
+	buf_char(&cl->out, '\n');
+	cl->source.events = POLLOUT;
+	/* The time that the answer took is not the client's. */
+	loop_timer_set(&cl->timer, PATIENCE_MS);
+}
+
+/* False: the connection is over. */
+static bool client_read(struct control_client *cl)
+{
+	char bytes[4096];
+	ssize_t n = recv(cl->source.fd, bytes, sizeof(bytes), 0);
+	char *end;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		return false;
+	buf_add(&cl->in, bytes, (size_t)n);
+	end = memchr(cl->in.data, '\n', cl->in.len);
+	if (!end)
+		return cl->in.len < RECONCILE_REQUEST_SIZE;
+	buf_truncate(&cl->in, (size_t)(end - cl->in.data));
+	client_answer(cl);
+	return true;
+}
+
+static void client_ready(void *data, short revents)
+{
+	struct control_client *cl = data;
+	bool goes_on;
+
+	if (cl->out.len)
+		goes_on = client_send(cl);
+	else
+		goes_on = revents & POLLIN ? client_read(cl) : false;
+	if (!goes_on)
+		client_close(cl);
+}
+
+static void client_open(struct control *c, size_t slot, int fd, uid_t uid)
+{
+	struct control_client *cl = mem_new(1, sizeof(*cl));
+
+	*cl = (struct control_client) {
+		.control = c,
+		.source = {.fd = fd, .events = POLLIN, .ready = client_ready, .data = cl},
+		.timer = {.expired = client_late, .data = cl},
+		.uid = uid,
+	};
+	c->clients[slot] = cl;
+	if (!loop_add(c->loop, &cl->source) || !loop_add_timer(c->loop, &cl->timer)) {
+		client_close(cl);
+		return;
+	}
+	loop_timer_set(&cl->timer, PATIENCE_MS);
+}
+
+static void listener_ready(void *data, short revents)
+{
+	struct control *c = data;
+	int fd = accept4(c->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	(void)revents;
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+			if (!c->clients[i]) {
+				client_open(c, i, fd, who.uid);
+				return;
+			}
+	close(fd); /* too many at a time */
+}
+
+/* ---- the socket ---- */
+
+static int set_address(struct sockaddr_un *addr, const char *path, struct error *err)
+{
+	*addr = (struct sockaddr_un) {.sun_family = AF_UNIX};
+	if (!*path || strlen(path) >= sizeof(addr->sun_path))
+		return error_set(err, -EINVAL, "control socket %s: the path is too long", path);
+	memcpy(addr->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
+/* A socket that is there: a living daemon's, or one that a dead daemon left. */
+static int make_way(const struct sockaddr_un *addr, struct error *err)
+{
+	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return error_set(err, -errno, "socket: %s", strerror(errno));
+	if (lstat(addr->sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, -EEXIST, "control socket %s: something else is there",
+				 addr->sun_path);
+	/* EAGAIN: alive, with a full queue. */
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN)
+		return error_set(err, -EADDRINUSE, "a daemon runs already, it answers on %s",
+				 addr->sun_path);
+	if (unlink(addr->sun_path) < 0)
+		return error_set(err, -errno, "control socket %s: %s", addr->sun_path,
+				 strerror(errno));
+	return 0;
+}
+
+static void give_to_group(const char *path)
+{
+	const struct group *g = getgrnam(GROUP);
+
+	/* Without the group, or as another user than root, the socket is its owner's alone. */
+	if (g && lchown(path, (uid_t)-1, g->gr_gid) < 0)
+		return;
+}
+
+int control_open(struct control *c, const char *path, struct error *err)
+{
+	struct sockaddr_un addr;
+	CLEANUP_FD int fd = -1;
+	mode_t mask;
+	int r = set_address(&addr, path, err);
+
+	if (r == 0)
+		r = make_way(&addr, err);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, -errno, "socket: %s", strerror(errno));
+	/* The mode is right from birth: nobody else can connect in between. */
+	mask = umask(0117);
+	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r == 0 && listen(fd, CONTROL_CLIENTS_MAX) < 0)
+		r = -errno;
+	if (r < 0)
+		return error_set(err, r, "control socket %s: %s", path, strerror(-r));
+	give_to_group(path);
+	c->path = mem_strdup(path);
+	c->listener = (struct loop_source) {
+		.fd = fd, .events = POLLIN, .ready = listener_ready, .data = c};
+	fd = -1;
+	loop_add(c->loop, &c->listener);
+	return 0;
+}
+
+void control_close(struct control *c)
+{
+	if (!c->path)
+		return;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (c->clients[i])
+			client_close(c->clients[i]);
+	loop_remove(c->loop, &c->listener);
+	unlink(c->path);
+	close(c->listener.fd);
+	free(c->path);
+	c->path = NULL;
+}

@@ -1,0 +1,128 @@
+/*
+ * daemon: the state of `run`, and what its parts do to it.
+ *
+ * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
+ * kernel, cut.c ends flows that it refuses, control.c and requests.c serve the control socket,
+ * status.c tells. Only these log.
+ */
+#pragma once
+
+#include <time.h>
+#include <jansson.h>
+
+#include "quaywall/docker.h"
+#include "quaywall/flow.h"
+#include "quaywall/host.h"
+#include "quaywall/reconcile.h"
+#include "control.h"
+#include "kernel.h"
+#include "loop.h"
+#include "watchdir.h"
+#include "world.h"
+
+struct daemon {
+	const struct reconcile_options *options;
+	struct loop loop;
+
+	/* edges */
+	struct kernel kernel;
+	struct host *host;
+	struct docker *docker;		/* NULL with a snapshot */
+	enum docker_state engine_state; /* as logged last */
+	struct flow_table *flows;
+	struct watchdir watch;
+	struct control control;
+	struct loop_source on_signal, on_watch, on_docker, on_host, on_monitor;
+
+	/* what is wanted */
+	struct world world;
+	bool skeleton;	/* its model is made of the host's bridges, not of the engine's answers */
+	bool suspended; /* flushed by the administrator: nothing is enforced until `reload` */
+	bool ready;	/* the service manager was told */
+	struct model *waiting;		 /* does not fit the host, perhaps only for this moment */
+	struct policy_problems problems; /* of the last load */
+
+	/* when to do again what is not to be done at once */
+	struct loop_timer reload_timer;	  /* files changed: debounced */
+	struct loop_timer apply_timer;	  /* the kernel refused: with backoff */
+	struct loop_timer host_timer;	  /* interfaces changed: debounced */
+	struct loop_timer cut_timer;	  /* flows are to be looked through */
+	struct loop_timer drift_timer;	  /* somebody changed our table */
+	struct loop_timer engine_timer;	  /* the engine has had its chance to answer first */
+	struct loop_timer waiting_timer;  /* `waiting` gets its second look */
+	struct loop_timer watchdog_timer; /* the service manager's */
+	uint64_t watchdog_ms;
+	uint64_t apply_backoff; /* ms; 0 after a success */
+	uint64_t last_repair, last_cut;
+
+	/* for `status` */
+	time_t started, loaded, applied_at;
+	unsigned long drift; /* foreign changes of our table that were undone */
+	unsigned long flows_cut;
+	unsigned long failures; /* transactions that the kernel refused */
+	char *load_error;	/* why the last load was refused as a whole, besides problems */
+	char *apply_error;	/* why the kernel does not hold what is wanted */
+	char *model_error;	/* why the engine's last answer is not in force */
+	char *cut_error;
+	bool filter_missing[2]; /* br_netfilter is needed and not to be had: IPv4, IPv6 */
+	char *filter_error;
+};
+
+/* ---- run.c ---- */
+
+/* Closes and frees everything but the daemon itself. */
+void daemon_done(struct daemon *d);
+
+/* ---- inputs.c ---- */
+
+/* Reads settings and policies, and brings them in force if they are good. Returns whether they are.
+ */
+bool daemon_load(struct daemon *d);
+/* Follows the files that the settings and options name. */
+void daemon_watch_files(struct daemon *d);
+void daemon_watch_ready(void *data, short revents);
+void daemon_reload_due(void *data);
+
+/* Takes ownership of M, the engine's newest listing. */
+void daemon_take_model(struct daemon *d, struct model *m);
+void daemon_docker_ready(void *data, short revents);
+void daemon_engine_due(void *data);
+void daemon_waiting_due(void *data);
+void daemon_host_ready(void *data, short revents);
+void daemon_host_due(void *data);
+
+/* ---- apply.c ---- */
+
+/* Brings the ruleset of W into the kernel, unless suspended. On failure the kernel's table is what
+ * it was. */
+int daemon_apply(struct daemon *d, const struct world *w, struct error *err);
+/* Tries again later what the kernel refused now. */
+void daemon_apply_failed(struct daemon *d, const struct error *err);
+void daemon_apply_due(void *data);
+void daemon_monitor_ready(void *data, short revents);
+void daemon_drift_due(void *data);
+/* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
+void daemon_bridge_filter(struct daemon *d);
+/* Tells the service manager, once the rules stand. */
+void daemon_ready(struct daemon *d);
+int daemon_flush(struct daemon *d, struct error *err);
+
+/* ---- cut.c ---- */
+
+void daemon_cut_due(void *data);
+/* Ends the flows that the world W refuses. */
+int cut_refused(struct flow_table *flows, const struct world *w, size_t *ret_cut,
+		struct error *err);
+/* Whether the entry's first packet would be refused now; false where it touches no container. */
+bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e);
+
+/* ---- status.c, requests.c ---- */
+
+json_t *daemon_status(struct daemon *d);
+/* Whether what is in force is what the files and the engine say. */
+bool daemon_is_fine(struct daemon *d);
+/* Answers one request of UID: {"exit": …, "result" | "error": …}. */
+json_t *daemon_request(void *data, const json_t *request, uid_t uid);
+
+/* Replaces an error text; NULL clears it. */
+void daemon_note(char **text, const char *now);

@@ -1,0 +1,21 @@
+/*
+ * describe: a judged flow as JSON, for `explain`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "quaywall/compile.h"
+#include "quaywall/model.h"
+
+/* F as it was judged; with a port, it stands for the ports from F->port to LAST. */
+json_t *describe_flow(const struct compiled *c, const struct model *m, const struct flow *f,
+		      uint16_t last, const struct verdict *v);
+
+/* Whether two descriptions differ in nothing but the addresses. */
+bool describe_is_alike(const json_t *a, const json_t *b);
+bool describe_is_refused(const json_t *flow);
+
+const char *describe_verdict(enum flow_verdict v); /* "allow", "audit", "deny" */

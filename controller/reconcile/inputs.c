@@ -1,0 +1,378 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+#include "notify.h"
+
+#define DEBOUNCE_MS    200
+#define HOST_MS	       100
+#define SECOND_LOOK_MS 1000
+#define TRY_AGAIN_MS   5000
+
+void daemon_note(char **text, const char *now)
+{
+	char *copy = mem_strdup(now);
+
+	free(*text);
+	*text = copy;
+}
+
+/* ---- settings and policies ---- */
+
+static void log_problems(const struct policy_problems *p)
+{
+	for (size_t i = 0; i < p->len; i++) {
+		const struct policy_problem *problem = &p->items[i];
+		bool is_error = problem->severity == POLICY_ERROR;
+		char line[16];
+
+		snprintf(line, sizeof(line), "%u", problem->where.line);
+		log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+			 is_error ? "policy error" : "policy warning", "file", problem->where.file,
+			 "line", problem->where.line ? line : NULL, "text", problem->text, NULL);
+	}
+}
+
+static bool differ(const char *a, const char *b)
+{
+	return (a || b) && (!a || !b || strcmp(a, b) != 0);
+}
+
+/* What is opened once, at the start. */
+static void warn_of_restart(const struct settings *was, const struct settings *is)
+{
+	const char *setting = differ(was->docker, is->docker) ? "docker"
+			      : differ(was->tls_ca, is->tls_ca) ||
+					      differ(was->tls_cert, is->tls_cert) ||
+					      differ(was->tls_key, is->tls_key)
+				      ? "tls"
+			      : differ(was->control, is->control) ? "control"
+								  : NULL;
+
+	if (setting)
+		log_line(LOG_LEVEL_WARNING, "setting takes effect at the next start", "setting",
+			 setting, NULL);
+}
+
+void daemon_watch_files(struct daemon *d)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	const char *config = d->options->config ? d->options->config : RECONCILE_CONFIG;
+	const char *policies = d->options->policies;
+
+	if (d->watch.fd >= 0)
+		loop_remove(&d->loop, &d->on_watch);
+	if (watchdir_reset(&d->watch, &err) < 0) {
+		log_line(LOG_LEVEL_ERROR, "files are not watched, reload by SIGHUP", "cause",
+			 error_text(&err), NULL);
+		return;
+	}
+	if (!policies && d->world.settings)
+		policies = d->world.settings->policies;
+	watchdir_add(&d->watch, config);
+	if (policies)
+		watchdir_add(&d->watch, policies);
+	d->on_watch = (struct loop_source) {
+		.fd = d->watch.fd, .events = POLLIN, .ready = daemon_watch_ready, .data = d};
+	loop_add(&d->loop, &d->on_watch);
+}
+
+void daemon_watch_ready(void *data, short revents)
+{
+	struct daemon *d = data;
+
+	(void)revents;
+	/* Not hastened: the last of a burst of changes counts. */
+	if (watchdir_dispatch(&d->watch))
+		loop_timer_set(&d->reload_timer, DEBOUNCE_MS);
+}
+
+/* The model that W is to be compiled with. The engine's last one; a skeleton where it never
+ * answered and there is nothing better in the kernel; else none: the table of the last run stays.
+ */
+static int choose_model(struct daemon *d, struct world *w, bool *ret_skeleton, struct error *err)
+{
+	*ret_skeleton = false;
+	if (d->world.model && !d->skeleton) {
+		w->model = d->world.model;
+		return 0;
+	}
+	if (d->kernel.applied && !d->skeleton)
+		return 0;
+	*ret_skeleton = true;
+	return world_skeleton(d->host, &w->model, err);
+}
+
+/* Compiles NEXT, applies it and puts it in force. On failure it is dropped. */
+static int adopt(struct daemon *d, struct world *next, bool skeleton, struct error *err)
+{
+	int r = next->compiled ? daemon_apply(d, next, err) : 0;
+
+	if (r < 0) {
+		world_drop(next, &d->world);
+		return r;
+	}
+	world_replace(&d->world, next);
+	d->skeleton = skeleton;
+	if (d->world.compiled) {
+		daemon_bridge_filter(d);
+		daemon_ready(d);
+	}
+	return 0;
+}
+
+static int load(struct daemon *d, struct policy_problems *p, struct error *err)
+{
+	struct world next = {.settings = NULL};
+	bool skeleton = false;
+	int r = world_load(&next, d->options, p, err);
+
+	if (r == 0)
+		r = choose_model(d, &next, &skeleton, err);
+	if (r == 0 && next.model)
+		r = world_compile(&next, p);
+	if (r < 0) {
+		world_drop(&next, &d->world);
+		return r;
+	}
+	if (d->world.settings)
+		warn_of_restart(d->world.settings, next.settings);
+	return adopt(d, &next, skeleton, err);
+}
+
+static void log_loaded(const struct daemon *d)
+{
+	const struct policy_set *set = d->world.policies;
+	char documents[24], files[24];
+
+	snprintf(documents, sizeof(documents), "%zu", set->ndocuments);
+	snprintf(files, sizeof(files), "%zu", set->nfiles);
+	log_line(LOG_LEVEL_INFO, "policies in force", "documents", documents, "files", files, NULL);
+}
+
+bool daemon_load(struct daemon *d)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct policy_problems p = {NULL, 0, 0};
+	int r = load(d, &p, &err);
+
+	policy_problems_done(&d->problems);
+	d->problems = p;
+	log_problems(&d->problems);
+	if (r == 0) {
+		daemon_note(&d->load_error, NULL);
+		d->loaded = time(NULL);
+		log_loaded(d);
+		return true;
+	}
+	daemon_note(&d->load_error,
+		    policy_problems_errors(&d->problems) ? "files have errors" : error_text(&err));
+	log_line(LOG_LEVEL_ERROR, "policies refused, the set in force stays", "cause",
+		 d->load_error, NULL);
+	/* The kernel, not a file, may be in the way: that can pass. */
+	if (!policy_problems_errors(&d->problems))
+		loop_timer_set(&d->reload_timer, TRY_AGAIN_MS);
+	return false;
+}
+
+void daemon_reload_due(void *data)
+{
+	struct daemon *d = data;
+
+	notify_send("STATUS=reading policies");
+	daemon_load(d);
+	/* Afterwards too: a new settings file may name another directory. */
+	daemon_watch_files(d);
+	notify_send("STATUS=%s", d->load_error ? d->load_error : "enforcing");
+}
+
+/* ---- the model ---- */
+
+/* Compiles the set in force with M. A document that is wrong with this model alone is left out. */
+static void compile_with(struct daemon *d, struct world *next, struct model *m)
+{
+	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
+
+	*next = (struct world) {
+		.settings = d->world.settings, .policies = d->world.policies, .model = m};
+	if (!next->policies)
+		return;
+	if (world_compile(next, &p) < 0)
+		world_compile(next, NULL);
+	log_problems(&p);
+}
+
+/* The engine's word counts even where the kernel refuses what follows from it: it is tried again.
+ */
+static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct world next;
+	int r;
+
+	compile_with(d, &next, m);
+	r = next.compiled ? daemon_apply(d, &next, &err) : 0;
+	world_replace(&d->world, &next);
+	d->skeleton = skeleton;
+	if (r < 0) {
+		daemon_apply_failed(d, &err);
+		return;
+	}
+	if (d->world.compiled) {
+		daemon_bridge_filter(d);
+		daemon_ready(d);
+	}
+}
+
+static void refuse_model(struct daemon *d, const struct error *err)
+{
+	if (differ(d->model_error, error_text(err)))
+		log_line(LOG_LEVEL_ERROR, "the engine is not of this host, the rules stay", "cause",
+			 error_text(err), NULL);
+	daemon_note(&d->model_error, error_text(err));
+}
+
+static void take_model(struct daemon *d, struct model *m, bool last_look)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r = host_read_interfaces(d->host, m, &err);
+
+	if (r == 0 && !d->options->snapshot)
+		r = docker_check_here(m, &err);
+	if (r < 0) {
+		/* A network may have come or gone between the two readings. */
+		model_free(d->waiting);
+		d->waiting = m;
+		if (last_look)
+			refuse_model(d, &err);
+		else
+			loop_timer_set(&d->waiting_timer, SECOND_LOOK_MS);
+		return;
+	}
+	model_free(d->waiting);
+	d->waiting = NULL;
+	loop_timer_clear(&d->waiting_timer);
+	daemon_note(&d->model_error, NULL);
+	put_in_force(d, m, false);
+}
+
+void daemon_take_model(struct daemon *d, struct model *m)
+{
+	take_model(d, m, false);
+}
+
+void daemon_waiting_due(void *data)
+{
+	struct daemon *d = data;
+	struct model *m = d->waiting;
+
+	d->waiting = NULL;
+	if (m)
+		take_model(d, m, true);
+}
+
+/* Nothing is in the kernel and the engine does not answer: whatever its bridges carry is unknown.
+ */
+static void lay_skeleton(struct daemon *d)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct model *m = NULL;
+
+	if (d->kernel.applied && !d->skeleton)
+		return;
+	if (world_skeleton(d->host, &m, &err) < 0) {
+		log_line(LOG_LEVEL_ERROR, "cannot read the host's interfaces", "cause",
+			 error_text(&err), NULL);
+		return;
+	}
+	if (!d->skeleton)
+		log_line(LOG_LEVEL_WARNING,
+			 "the engine is away: unknown addresses on its bridges are refused", NULL);
+	put_in_force(d, m, true);
+}
+
+void daemon_engine_due(void *data)
+{
+	struct daemon *d = data;
+
+	if (!d->world.model)
+		lay_skeleton(d);
+}
+
+static void log_engine(const struct docker_status *s)
+{
+	static const char *const events[] = {
+		[DOCKER_CONNECTING] = "engine not reachable yet",
+		[DOCKER_CONNECTED] = "engine connected",
+		[DOCKER_LOST] = "engine lost, the rules stay",
+		[DOCKER_REFUSED] = "engine cannot be governed, the rules stay",
+	};
+
+	log_line(s->state == DOCKER_CONNECTED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		 events[s->state], "cause", s->error, NULL);
+}
+
+void daemon_docker_ready(void *data, short revents)
+{
+	struct daemon *d = data;
+	struct model *m = docker_take(d->docker);
+	struct docker_status s;
+
+	(void)revents;
+	docker_status(d->docker, &s);
+	if (s.state != d->engine_state)
+		log_engine(&s);
+	d->engine_state = s.state;
+	if (m)
+		daemon_take_model(d, m);
+	else if (s.error && !d->world.model)
+		loop_timer_set(&d->engine_timer, 0);
+	docker_status_done(&s);
+	if (d->world.compiled)
+		daemon_bridge_filter(d);
+}
+
+/* ---- the host ---- */
+
+void daemon_host_ready(void *data, short revents)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	bool changed = false;
+
+	(void)revents;
+	if (host_dispatch(d->host, &changed, &err) < 0) {
+		log_line(LOG_LEVEL_WARNING, "reading the host's interfaces failed", "cause",
+			 error_text(&err), NULL);
+		changed = true;
+	}
+	/* Every container brings a veth or two: one reading for all of them. */
+	if (changed)
+		loop_timer_hasten(&d->host_timer, HOST_MS);
+}
+
+void daemon_host_due(void *data)
+{
+	struct daemon *d = data;
+	struct model *m;
+
+	if (d->waiting) {
+		daemon_waiting_due(d);
+		return;
+	}
+	if (!d->world.model)
+		return;
+	if (d->skeleton) {
+		lay_skeleton(d);
+		return;
+	}
+	m = model_copy(d->world.model);
+	take_model(d, m, false);
+}

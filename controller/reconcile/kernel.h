@@ -1,0 +1,39 @@
+/*
+ * kernel: the table that the kernel holds, as far as is known, and how it becomes what is wanted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "quaywall/error.h"
+#include "quaywall/nft.h"
+#include "quaywall/ruleset.h"
+
+struct kernel {
+	struct nft *nft;
+	bool owner;		 /* our tables are ours alone: flags owner and persist */
+	struct ruleset *applied; /* NULL: no table */
+	unsigned long transactions;
+};
+
+/* What a kernel_apply() did. */
+struct kernel_change {
+	size_t steps;  /* 0: nothing was to do */
+	bool tightens; /* more than elements were added: existing flows may be refused now */
+};
+
+int kernel_open(struct kernel *k, bool owner, struct error *err);
+void kernel_done(struct kernel *k);
+
+/* Reads the table anew. */
+int kernel_read(struct kernel *k, struct error *err);
+
+/* Makes the kernel's table WANTED in one transaction. When someone wrote meanwhile, it reads and
+ * compares anew, a few times. On success WANTED is the kernel's (*WANTED becomes NULL); else it
+ * stays the caller's, and the table is what it was. */
+int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change *ret,
+		 struct error *err);
+
+/* Deletes the table. */
+int kernel_flush(struct kernel *k, struct error *err);

@@ -1,0 +1,144 @@
+#include "daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+#include "notify.h"
+
+static json_t *refusal(enum reconcile_exit code, const char *text)
+{
+	return json_pack("{s:i, s:o}", "exit", code, "error", reconcile_json_text(text));
+}
+
+static json_t *result(enum reconcile_exit code, json_t *value)
+{
+	return json_pack("{s:i, s:o}", "exit", code, "result", value);
+}
+
+static const char *text_of(const json_t *request, const char *key)
+{
+	return json_string_value(json_object_get(request, key));
+}
+
+static json_t *request_status(struct daemon *d, const json_t *request)
+{
+	bool fine = daemon_is_fine(d);
+
+	(void)request;
+	return result(fine ? QUAYWALL_FINE : QUAYWALL_FINDINGS, daemon_status(d));
+}
+
+static json_t *request_explain(struct daemon *d, const json_t *request)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct explain_query q = {
+		.from = text_of(request, "from"),
+		.to = text_of(request, "to"),
+		.port = text_of(request, "port"),
+	};
+	json_t *answer = NULL;
+
+	if (!q.from || !q.to)
+		return refusal(QUAYWALL_USAGE, "explain needs \"from\" and \"to\"");
+	if (!d->world.compiled || d->skeleton)
+		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
+	if (reconcile_explain(d->world.compiled, d->world.model, &q, &answer, &err) < 0)
+		return refusal(QUAYWALL_USAGE, error_text(&err));
+	return result(strcmp(text_of(answer, "verdict"), "allow") ? QUAYWALL_FINDINGS
+								  : QUAYWALL_FINE,
+		      answer);
+}
+
+static json_t *problems_json(const struct policy_problems *p)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	policy_problems_print(p, &text);
+	return reconcile_json_text(buf_text(&text));
+}
+
+static json_t *request_reload(struct daemon *d, const json_t *request)
+{
+	bool good;
+
+	(void)request;
+	notify_send("RELOADING=1\nSTATUS=reading policies");
+	d->suspended = false;
+	good = daemon_load(d);
+	daemon_watch_files(d);
+	/* A set that was refused does not mean that the one in force stays away after a flush. */
+	if (!good && d->world.compiled)
+		daemon_apply_due(d);
+	notify_send("READY=1\nSTATUS=%s", d->load_error ? d->load_error : "enforcing");
+	if (!good && !policy_problems_errors(&d->problems))
+		return refusal(QUAYWALL_UNREACHABLE, d->load_error);
+	return result(
+		good ? QUAYWALL_FINE : QUAYWALL_USAGE,
+		json_pack("{s:b, s:o, s:I}", "loaded", good, "problems",
+			  problems_json(&d->problems), "documents",
+			  (json_int_t)(d->world.policies ? d->world.policies->ndocuments : 0)));
+}
+
+static json_t *request_flush(struct daemon *d, const json_t *request)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	(void)request;
+	if (daemon_flush(d, &err) < 0)
+		return refusal(QUAYWALL_UNREACHABLE, error_text(&err));
+	return result(QUAYWALL_FINE, json_pack("{s:b}", "flushed", 1));
+}
+
+/* What the kernel would have to be told now to hold what is wanted: only drift can show here. */
+static json_t *request_plan(struct daemon *d, const json_t *request)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_RULESET struct ruleset *wanted = NULL;
+	CLEANUP_RULESET_DIFF struct ruleset_diff diff = {NULL, 0, 0};
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	(void)request;
+	if (!d->world.compiled)
+		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
+	if (kernel_read(&d->kernel, &err) < 0)
+		return refusal(QUAYWALL_UNREACHABLE, error_text(&err));
+	wanted = compile_ruleset(d->world.compiled);
+	ruleset_compare(d->kernel.applied, wanted, &diff);
+	ruleset_diff_print(d->kernel.applied, wanted, &diff, &text);
+	return result(diff.len ? QUAYWALL_FINDINGS : QUAYWALL_FINE,
+		      json_pack("{s:I, s:o}", "changes", (json_int_t)diff.len, "diff",
+				reconcile_json_text(buf_text(&text))));
+}
+
+static const struct request {
+	const char *verb;
+	bool for_root; /* it changes something */
+	json_t *(*serve)(struct daemon *d, const json_t *request);
+} requests[] = {
+	{"status", false, request_status}, {"explain", false, request_explain},
+	{"plan", false, request_plan},	   {"reload", true, request_reload},
+	{"flush", true, request_flush},
+};
+
+json_t *daemon_request(void *data, const json_t *request, uid_t uid)
+{
+	struct daemon *d = data;
+	const char *verb = text_of(request, "verb");
+	char who[16];
+
+	for (size_t i = 0; verb && i < ARRAY_SIZE(requests); i++) {
+		if (strcmp(requests[i].verb, verb))
+			continue;
+		snprintf(who, sizeof(who), "%u", uid);
+		if (requests[i].for_root && uid != 0)
+			return refusal(QUAYWALL_UNREACHABLE, "only root may do that");
+		if (requests[i].for_root)
+			log_line(LOG_LEVEL_INFO, "asked by the control socket", "verb", verb, "uid",
+				 who, NULL);
+		return requests[i].serve(d, request);
+	}
+	return refusal(QUAYWALL_USAGE, "unknown verb");
+}

@@ -1,0 +1,211 @@
+#include "arguments.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/mem.h"
+
+#define AT(field) offsetof(struct arguments, field)
+
+static const struct option {
+	const char *name;   /* with its dashes */
+	const char *letter; /* "-v", or NULL */
+	const char *value;  /* what the help calls its value; NULL: a switch */
+	size_t at;	    /* where it goes: a const char * with a value, else a bool */
+	unsigned verbs;	    /* that take it */
+	const char *help;
+} options[] = {
+	{"--config", NULL, "FILE", AT(config), VERB_ANY,
+	 "settings (default " RECONCILE_CONFIG ", which may be absent)"},
+	{"--policies", NULL, "DIR", AT(policies), VERB_ANY, "the folder of policies"},
+	{"--docker", NULL, "URL", AT(docker), VERB_ANY,
+	 "the engine: unix:///PATH or tcp://HOST:PORT"},
+	{"--control", NULL, "PATH", AT(control), VERB_ANY, "the daemon's control socket"},
+	{"--json", NULL, NULL, AT(json), VERB_ANY, "print one JSON document"},
+	{"--help", "-h", NULL, AT(help), VERB_ANY, "print this"},
+	{"--snapshot", NULL, "FILE", AT(snapshot),
+	 VERB_RUN | VERB_VALIDATE | VERB_PLAN | VERB_EXPLAIN,
+	 "a recorded snapshot takes the engine's place"},
+	{"--once", NULL, NULL, AT(once), VERB_RUN, "apply and leave"},
+	{"--debug", NULL, NULL, AT(debug), VERB_RUN, "log every transaction"},
+	{"--verbose", "-v", NULL, AT(verbose), VERB_VALIDATE,
+	 "print the policies as they are understood"},
+	{"--output", "-o", "FILE", AT(output), VERB_SNAPSHOT,
+	 "write to FILE (mode 0600) instead of standard output"},
+};
+
+struct parse {
+	struct arguments *a;
+	struct error *err;
+	size_t cap;	       /* of operands */
+	const char *given[16]; /* per option: how it was written, for the message */
+};
+
+static_assert(ARRAY_SIZE(options) <= 16, "struct parse has too little room");
+
+/* The option that TEXT ("--config=FILE" too) names, or NULL. */
+static const struct option *find_option(const char *text)
+{
+	size_t len = strcspn(text, "=");
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+
+		if (strlen(o->name) == len && !strncmp(text, o->name, len))
+			return o;
+		if (o->letter && !strcmp(text, o->letter))
+			return o;
+	}
+	return NULL;
+}
+
+static int set_option(struct parse *p, const struct option *o, const char *value)
+{
+	size_t i = (size_t)(o - options);
+	char *field = (char *)p->a + o->at;
+
+	if (p->given[i] && o->value)
+		return error_set(p->err, -EINVAL, "option '%s' is given twice", o->name);
+	p->given[i] = o->name;
+	if (!o->value) {
+		*(bool *)(void *)field = true;
+		return 0;
+	}
+	if (!value)
+		return error_set(p->err, -EINVAL, "option '%s' needs a value (%s)", o->name,
+				 o->value);
+	if (!*value)
+		return error_set(p->err, -EINVAL, "option '%s' has an empty value (expected %s)",
+				 o->name, o->value);
+	*(const char **)(void *)field = value;
+	return 0;
+}
+
+/* The option ARGV[*I], with its value, which may be the next one. */
+static int take_option(struct parse *p, char **argv, int *i)
+{
+	const char *text = argv[*i];
+	const struct option *o = find_option(text);
+	const char *value = text[1] == '-' ? strchr(text, '=') : NULL;
+
+	if (!o)
+		return error_set(p->err, -EINVAL, "unknown option '%.*s' (try 'quaywall --help')",
+				 (int)strcspn(text, "="), text);
+	if (value && !o->value)
+		return error_set(p->err, -EINVAL, "option '%s' takes no value", o->name);
+	if (value)
+		return set_option(p, o, value + 1);
+	if (o->value && argv[*i + 1])
+		return set_option(p, o, argv[++*i]);
+	return set_option(p, o, NULL);
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		if (!strcmp(v->name, name))
+			return v;
+	return NULL;
+}
+
+static int take_word(struct parse *p, const char *word)
+{
+	if (p->a->verb) {
+		p->a->operands = mem_grow(p->a->operands, &p->cap, p->a->noperands + 1,
+					  sizeof(*p->a->operands));
+		p->a->operands[p->a->noperands++] = word;
+		return 0;
+	}
+	p->a->verb = find_verb(word);
+	if (!p->a->verb)
+		return error_set(p->err, -EINVAL, "unknown verb '%s' (try 'quaywall --help')",
+				 word);
+	return 0;
+}
+
+static int check_options(const struct parse *p)
+{
+	const struct verb *v = p->a->verb;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (p->given[i] && !(options[i].verbs & v->bit))
+			return error_set(p->err, -EINVAL, "'%s' does not take option '%s'", v->name,
+					 options[i].name);
+	if (v->bit == VERB_RUN && p->a->json)
+		return error_set(p->err, -EINVAL, "'run' does not take option '--json'");
+	return 0;
+}
+
+static int check_operands(const struct parse *p)
+{
+	const struct verb *v = p->a->verb;
+	size_t n = p->a->noperands;
+
+	if (n < v->least)
+		return error_set(p->err, -EINVAL, "'%s' needs %s", v->name, v->operands);
+	if (n > v->most && !v->most)
+		return error_set(p->err, -EINVAL, "'%s' takes no argument, '%s' is one too many",
+				 v->name, p->a->operands[0]);
+	if (n > v->most)
+		return error_set(p->err, -EINVAL, "'%s' takes %s, '%s' is one too many", v->name,
+				 v->operands, p->a->operands[v->most]);
+	return 0;
+}
+
+int arguments_parse(int argc, char **argv, struct arguments *ret, struct error *err)
+{
+	struct parse p = {.a = ret, .err = err};
+	bool words_only = false; /* behind "--" */
+	int r = 0;
+
+	*ret = (struct arguments) {.verb = NULL};
+	for (int i = 1; i < argc && r == 0; i++) {
+		if (!words_only && !strcmp(argv[i], "--"))
+			words_only = true;
+		else if (!words_only && argv[i][0] == '-' && argv[i][1])
+			r = take_option(&p, argv, &i);
+		else
+			r = take_word(&p, argv[i]);
+	}
+	if (r < 0 || ret->help)
+		return r;
+	if (!ret->verb)
+		return error_set(err, -EINVAL, "no verb is given (try 'quaywall --help')");
+	r = check_options(&p);
+	return r < 0 ? r : check_operands(&p);
+}
+
+void arguments_done(struct arguments *a)
+{
+	free(a->operands);
+	*a = (struct arguments) {.verb = NULL};
+}
+
+void arguments_print_options(const struct verb *verb, struct buf *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+		CLEANUP_FREE char *left =
+			mem_printf("%s%s%s%s%s", o->letter ? o->letter : "", o->letter ? ", " : "",
+				   o->name, o->value ? " " : "", o->value ? o->value : "");
+
+		if (verb ? !(o->verbs & verb->bit) : o->verbs != VERB_ANY)
+			continue;
+		buf_printf(out, "  %-20s %s\n", left, o->help);
+	}
+}
+
+struct reconcile_options arguments_options(const struct arguments *a)
+{
+	return (struct reconcile_options) {
+		.config = a->config,
+		.policies = a->policies,
+		.docker = a->docker,
+		.control = a->control,
+		.snapshot = a->snapshot,
+	};
+}

@@ -1,0 +1,19 @@
+/*
+ * call: asks the daemon over its control socket.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "quaywall/error.h"
+#include "arguments.h"
+
+/* Where the daemon listens, by the options and the settings. The caller frees. Settings that are
+ * wrong do not keep anyone from reaching the daemon: then it is the default. */
+char *call_path(const struct arguments *a);
+
+/* Sends REQUEST and waits for the answer: *RET is its "result" (the caller's), or NULL with the
+ * reason in ERR. Returns its exit code. *RET_AWAY, which may be NULL, says that no daemon is there
+ * at all. */
+int call_daemon(const struct arguments *a, const json_t *request, json_t **ret, bool *ret_away,
+		struct error *err);

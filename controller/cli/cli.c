@@ -1,0 +1,101 @@
+#include "quaywall/cli.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "quaywall/buf.h"
+#include "verbs.h"
+
+const struct verb verbs[] = {
+	{"run", VERB_RUN, 0, 0, "", "enforce the policies, until told to stop",
+	 "The rules stay when it stops; 'quaywall flush' removes them.\n"
+	 "SIGHUP reads settings and policies anew, as a change of the files does by itself.\n",
+	 verb_run},
+	{"validate", VERB_VALIDATE, 0, SIZE_MAX, "[FILE...]",
+	 "check policies and run their expectations",
+	 "The world for the expectations is the snapshot, else the engine, else invented.\n"
+	 "Exit code 1: an expectation fails; 2: the files have errors.\n"
+	 "JSON: valid, world, world_note, policies, expectations{held, failed}, problems[{file,\n"
+	 "line, column, severity, text}], canonical (with -v).\n",
+	 verb_validate},
+	{"plan", VERB_PLAN, 0, 0, "", "show what 'run' would change in the kernel",
+	 "Exit code 1: something would change.\n"
+	 "JSON: changes, diff (text).\n",
+	 verb_plan},
+	{"status", VERB_STATUS, 0, 0, "", "show what the daemon enforces, and what it cannot",
+	 "Exit code 1: what is in force is not what files and engine say.\n"
+	 "JSON: version, state, pid, started, engine{}, policies{}, kernel{}, bridge_filter{},\n"
+	 "networks[], identities[], endpoints[], not_governed[{kind, what, why}].\n",
+	 verb_status},
+	{"explain", VERB_EXPLAIN, 2, 3, "FROM TO [PORT[/PROTO]]",
+	 "say whether a flow is allowed, and by which rule",
+	 "FROM and TO: a container's name or the beginning of its id, PROJECT/SERVICE, an address,\n"
+	 "or host. TO may also be publish:PORT[/PROTO], a published port.\n"
+	 "Asks the daemon; with --snapshot or --policies it answers by itself.\n"
+	 "Exit code 1: a flow is refused.\n"
+	 "JSON: verdict (allow, deny, mixed), flows[{from{}, to{}, ports, published, verdict,\n"
+	 "decided_by, egress{}, ingress{}, path{}}].\n",
+	 verb_explain},
+	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
+	 "Exit code 2: the files have errors, and the set in force stays.\n"
+	 "JSON: loaded, documents, problems (text).\n",
+	 verb_reload},
+	{"flush", VERB_FLUSH, 0, 0, "", "remove everything quaywall made, at once",
+	 "A daemon that runs then enforces nothing until 'quaywall reload'.\n"
+	 "JSON: flushed.\n",
+	 verb_flush},
+	{"snapshot", VERB_SNAPSHOT, 0, 0, "", "write the engine's state as one JSON file",
+	 "Without environment variables and other secrets. Every offline verb takes it.\n",
+	 verb_snapshot},
+	{"version", VERB_VERSION, 0, 0, "", "print versions",
+	 "JSON: version, docker_api_min, docker_api_max, libnftnl.\n", verb_version},
+	{NULL, 0, 0, 0, NULL, NULL, NULL, NULL},
+};
+
+int verb_fail(int code, const struct error *err)
+{
+	if (err->text)
+		fprintf(stderr, "quaywall: %s\n", error_text(err));
+	return code;
+}
+
+static void print_overview(struct buf *out)
+{
+	buf_str(out, "usage: quaywall [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
+		     "Network policies for the Docker Engine's containers.\n\nverbs:\n");
+	for (const struct verb *v = verbs; v->name; v++)
+		buf_printf(out, "  %-10s %s\n", v->name, v->help);
+	buf_str(out, "\noptions of every verb:\n");
+	arguments_print_options(NULL, out);
+	buf_str(out, "\n'quaywall VERB --help' says more. Exit codes: 0 fine; 1 refused, differs "
+		     "or does not hold;\n2 wrong usage or input; 3 no engine, daemon or kernel to "
+		     "reach.\n");
+}
+
+static int print_help(const struct verb *v)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT;
+
+	if (!v) {
+		print_overview(&out);
+	} else {
+		buf_printf(&out, "usage: quaywall %s [OPTION...]%s%s\n\n%c%s.\n%s\noptions:\n",
+			   v->name, *v->operands ? " " : "", v->operands, v->help[0] - 'a' + 'A',
+			   v->help + 1, v->details);
+		arguments_print_options(v, &out);
+	}
+	fputs(buf_text(&out), stdout);
+	return QUAYWALL_FINE;
+}
+
+int cli_main(int argc, char **argv)
+{
+	CLEANUP_ARGUMENTS struct arguments a = {.verb = NULL};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (arguments_parse(argc, argv, &a, &err) < 0)
+		return verb_fail(QUAYWALL_USAGE, &err);
+	if (a.help)
+		return print_help(a.verb);
+	return a.verb->run(&a);
+}

@@ -1,0 +1,70 @@
+/*
+ * The verbs that ask the daemon to change something.
+ */
+#include "verbs.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+
+#include "quaywall/nft.h"
+#include "call.h"
+#include "output.h"
+
+int verb_reload(const struct arguments *a)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "reload");
+	CLEANUP_JSON json_t *answer = NULL;
+	int code = call_daemon(a, request, &answer, NULL, &err);
+
+	if (!answer)
+		return verb_fail(code, &err);
+	if (a->json) {
+		output_json(answer);
+		return code;
+	}
+	fputs(output_text(answer, "problems"), stderr);
+	if (code == QUAYWALL_FINE)
+		printf("%s policies in force\n", output_text(answer, "documents"));
+	else
+		fputs("quaywall: the files have errors, the set in force stays\n", stderr);
+	return code;
+}
+
+/* Without a daemon the table is nobody's, or another program's: the kernel says which. */
+static int flush_kernel(struct error *err)
+{
+	CLEANUP_NFT struct nft *n = NULL;
+	int r = nft_open(-1, &n, err);
+
+	if (r == 0)
+		r = nft_delete_table(n, QUAYWALL_TABLE, NFPROTO_INET, err);
+	return r;
+}
+
+int verb_flush(const struct arguments *a)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "flush");
+	CLEANUP_JSON json_t *answer = NULL;
+	bool away = false;
+	int code = call_daemon(a, request, &answer, &away, &err);
+
+	if (away) {
+		error_done(&err);
+		if (flush_kernel(&err) < 0)
+			return verb_fail(QUAYWALL_UNREACHABLE, &err);
+		answer = json_pack("{s:b}", "flushed", 1);
+		code = QUAYWALL_FINE;
+	}
+	if (!answer)
+		return verb_fail(code, &err);
+	if (a->json)
+		output_json(answer);
+	else if (away)
+		puts("flushed");
+	else
+		puts("flushed; the daemon enforces nothing until 'quaywall reload'");
+	return code;
+}

@@ -1,0 +1,86 @@
+#include "offline.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "quaywall/docker.h"
+#include "quaywall/host.h"
+
+static int load_policies(struct offline *o, const struct arguments *a, const char *dir,
+			 bool takes_files, struct error *err)
+{
+	if (takes_files && a->noperands)
+		return policy_load_files((char *const *)a->operands, a->noperands, &o->problems,
+					 &o->policies, err);
+	return policy_load(dir, &o->problems, &o->policies, err);
+}
+
+int offline_load(struct offline *o, const struct arguments *a, bool takes_files, struct error *err)
+{
+	struct reconcile_options options = arguments_options(a);
+	CLEANUP_SETTINGS struct settings *defaults = settings_new();
+	int settings = reconcile_load_settings(&options, &o->problems, &o->settings, err);
+	const char *dir =
+		a->policies ? a->policies : (o->settings ? o->settings : defaults)->policies;
+	int r;
+
+	if (settings < 0 && settings != -EINVAL)
+		return QUAYWALL_USAGE;
+	/* Also where the settings are wrong: one run names every error. */
+	r = load_policies(o, a, dir, takes_files, err);
+	return settings < 0 || r < 0 ? QUAYWALL_USAGE : QUAYWALL_FINE;
+}
+
+static int read_interfaces(struct model *m, struct error *err)
+{
+	CLEANUP_HOST struct host *h = NULL;
+	int r = host_open(&h, err);
+
+	return r < 0 ? r : host_read_interfaces(h, m, err);
+}
+
+int offline_list(struct offline *o, const struct arguments *a, bool here, struct error *err)
+{
+	struct docker_options options = {
+		.url = o->settings->docker,
+		.tls_ca = o->settings->tls_ca,
+		.tls_cert = o->settings->tls_cert,
+		.tls_key = o->settings->tls_key,
+	};
+
+	if (a->snapshot) {
+		if (docker_snapshot_load(a->snapshot, &o->model, err) < 0)
+			return QUAYWALL_USAGE;
+		return here && read_interfaces(o->model, err) < 0 ? QUAYWALL_UNREACHABLE
+								  : QUAYWALL_FINE;
+	}
+	if (docker_list(&options, &o->model, err) < 0 || read_interfaces(o->model, err) < 0)
+		return QUAYWALL_UNREACHABLE;
+	if (here && docker_check_here(o->model, err) < 0)
+		return QUAYWALL_UNREACHABLE;
+	return QUAYWALL_FINE;
+}
+
+int offline_compile(struct offline *o)
+{
+	o->compiled = compile_new(o->settings, o->policies, o->model, &o->problems);
+	return o->compiled ? QUAYWALL_FINE : QUAYWALL_USAGE;
+}
+
+void offline_print_problems(const struct offline *o)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	policy_problems_print(&o->problems, &text);
+	fputs(buf_text(&text), stderr);
+}
+
+void offline_done(struct offline *o)
+{
+	compile_free(o->compiled);
+	model_free(o->model);
+	policy_set_free(o->policies);
+	settings_free(o->settings);
+	policy_problems_done(&o->problems);
+	*o = (struct offline) {.settings = NULL};
+}

@@ -1,0 +1,247 @@
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/mem.h"
+#include "call.h"
+#include "output.h"
+
+static const json_t *part(const json_t *status, const char *key)
+{
+	return json_object_get(status, key);
+}
+
+/* "a, b", or NONE for an empty list. */
+static void add_list(struct buf *out, const json_t *list, const char *none)
+{
+	size_t i;
+	json_t *item;
+
+	json_array_foreach(list, i, item)
+		buf_printf(out, "%s%s", i ? ", " : "", json_string_value(item));
+	if (!json_array_size(list))
+		buf_str(out, none);
+}
+
+static const char *plural(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key)) == 1 ? "" : "s";
+}
+
+/* ---- the head ---- */
+
+static const char *state_sentence(const char *state)
+{
+	static const char *const sentences[][2] = {
+		{"enforcing", "enforcing"},
+		{"skeleton", "the engine is away: all its bridges are closed to what is unknown"},
+		{"kept", "the engine is away: the rules of the last run stay"},
+		{"no-policies", "no policies in force: the rules of the last run stay"},
+		{"failing", "the kernel refuses the rules that are wanted, the old ones stay"},
+		{"flushed", "flushed: nothing is enforced until 'quaywall reload'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sentences); i++)
+		if (!strcmp(sentences[i][0], state))
+			return sentences[i][1];
+	return state;
+}
+
+static void add_engine(struct buf *out, const json_t *e)
+{
+	buf_printf(out, "engine      %s", output_text(e, "state"));
+	if (*output_text(e, "version"))
+		buf_printf(out, ", %s %s (API %s), %s container%s", output_text(e, "name"),
+			   output_text(e, "version"), output_text(e, "api_version"),
+			   output_text(e, "containers"), plural(e, "containers"));
+	buf_printf(out, ", %s\n", output_text(e, "url"));
+	buf_printf(out, "            %s event%s, %s listing%s repaired, %s stream%s lost\n",
+		   output_text(e, "events"), plural(e, "events"), output_text(e, "repaired"),
+		   plural(e, "repaired"), output_text(e, "lost"), plural(e, "lost"));
+	if (*output_text(e, "error"))
+		buf_printf(out, "            error: %s\n", output_text(e, "error"));
+}
+
+static void add_lines(struct buf *out, const json_t *list)
+{
+	size_t i;
+	json_t *line;
+
+	json_array_foreach(list, i, line)
+		buf_printf(out, "            %s\n", json_string_value(line));
+}
+
+static void add_policies(struct buf *out, const json_t *p)
+{
+	size_t documents = json_array_size(part(p, "documents"));
+	size_t files = json_array_size(part(p, "files"));
+
+	buf_printf(out, "policies    %zu polic%s in %zu file%s of %s, mode %s", documents,
+		   documents == 1 ? "y" : "ies", files, files == 1 ? "" : "s",
+		   output_text(p, "directory"), output_text(p, "mode"));
+	if (*output_text(p, "loaded"))
+		buf_printf(out, ", loaded %s", output_text(p, "loaded"));
+	buf_char(out, '\n');
+	if (*output_text(p, "error"))
+		buf_printf(out, "            last load refused: %s\n", output_text(p, "error"));
+	add_lines(out, part(p, "errors"));
+	add_lines(out, part(p, "warnings"));
+}
+
+static void add_kernel(struct buf *out, const json_t *k)
+{
+	buf_printf(out, "kernel      table %s %s, owner flags %s\n", output_text(k, "table"),
+		   json_is_true(part(k, "present")) ? "stands" : "is absent",
+		   json_is_true(part(k, "owner")) ? "in force"
+						  : "not in force (foreign changes are undone)");
+	buf_printf(out, "            %s transaction%s, %s refused, drift repaired %s, flows cut %s",
+		   output_text(k, "transactions"), plural(k, "transactions"),
+		   output_text(k, "failures"), output_text(k, "drift"),
+		   output_text(k, "flows_cut"));
+	if (*output_text(k, "applied"))
+		buf_printf(out, ", last change %s", output_text(k, "applied"));
+	buf_char(out, '\n');
+	if (*output_text(k, "error"))
+		buf_printf(out, "            error: %s\n", output_text(k, "error"));
+}
+
+static void add_bridge_filter(struct buf *out, const json_t *f)
+{
+	buf_printf(out, "bridges     br_netfilter IPv4 %s, IPv6 %s, %s\n", output_text(f, "ipv4"),
+		   output_text(f, "ipv6"),
+		   json_is_true(part(f, "needed")) ? "needed" : "not needed");
+}
+
+/* ---- the lists ---- */
+
+static void add_table(struct buf *out, const char *title, const struct output_table *t)
+{
+	buf_printf(out, "\n%s%s\n", title, t->len ? "" : ": none");
+	output_table_print(t, out);
+}
+
+static void add_documents(struct buf *out, const json_t *list)
+{
+	CLEANUP_TABLE struct output_table t = {.columns = 4};
+	size_t i;
+	json_t *d;
+
+	json_array_foreach(list, i, d)
+	{
+		CLEANUP_BUF struct buf where = BUF_INIT, isolates = BUF_INIT;
+
+		buf_printf(&where, "%s:%s", output_text(d, "file"), output_text(d, "line"));
+		buf_str(&isolates, "isolates ");
+		add_list(&isolates, part(d, "isolate"), "nothing");
+		output_row(&t, (const char *[]) {output_text(d, "name"), output_text(d, "mode"),
+						 buf_text(&isolates), buf_text(&where)});
+	}
+	add_table(out, "policies", &t);
+}
+
+static void add_networks(struct buf *out, const json_t *list)
+{
+	CLEANUP_TABLE struct output_table t = {.columns = 4};
+	size_t i;
+	json_t *n;
+
+	json_array_foreach(list, i, n)
+	{
+		CLEANUP_BUF struct buf subnets = BUF_INIT, endpoints = BUF_INIT;
+		const char *bridge = output_text(n, "bridge");
+
+		if (!json_is_true(part(n, "managed")))
+			continue;
+		add_list(&subnets, part(n, "subnets"), "no subnet");
+		buf_printf(&endpoints, "%s endpoint%s", output_text(n, "endpoints"),
+			   plural(n, "endpoints"));
+		output_row(&t, (const char *[]) {output_text(n, "name"), bridge, buf_text(&subnets),
+						 buf_text(&endpoints)});
+	}
+	add_table(out, "networks", &t);
+}
+
+static void add_identities(struct buf *out, const json_t *list)
+{
+	CLEANUP_TABLE struct output_table t = {.columns = 4};
+	size_t i;
+	json_t *id;
+
+	json_array_foreach(list, i, id)
+	{
+		CLEANUP_BUF struct buf endpoints = BUF_INIT, isolated = BUF_INIT,
+				       audited = BUF_INIT;
+
+		buf_printf(&endpoints, "%s endpoint%s", output_text(id, "endpoints"),
+			   plural(id, "endpoints"));
+		buf_str(&isolated, "isolated: ");
+		add_list(&isolated, part(id, "isolated"), "no");
+		if (json_array_size(part(id, "audited"))) {
+			buf_str(&audited, "audited: ");
+			add_list(&audited, part(id, "audited"), "");
+		}
+		output_row(&t, (const char *[]) {output_text(id, "name"), buf_text(&endpoints),
+						 buf_text(&isolated), buf_text(&audited)});
+	}
+	add_table(out, "identities", &t);
+}
+
+static void add_endpoints(struct buf *out, const json_t *list)
+{
+	CLEANUP_TABLE struct output_table t = {.columns = 5};
+	size_t i;
+	json_t *e;
+
+	json_array_foreach(list, i, e)
+		output_row(&t, (const char *[]) {output_text(e, "title"), output_text(e, "network"),
+						 output_text(e, "addr4"), output_text(e, "addr6"),
+						 output_text(e, "identity")});
+	add_table(out, "endpoints", &t);
+}
+
+static void add_not_governed(struct buf *out, const json_t *list)
+{
+	size_t i;
+	json_t *n;
+
+	buf_printf(out, "\nnot governed%s\n", json_array_size(list) ? "" : ": nothing");
+	json_array_foreach(list, i, n)
+		buf_printf(out, "  %s: %s\n", output_text(n, "what"), output_text(n, "why"));
+}
+
+static void print_status(const json_t *s)
+{
+	CLEANUP_BUF struct buf out = BUF_INIT;
+
+	buf_printf(&out, "quaywall %s: %s (pid %s, since %s)\n", output_text(s, "version"),
+		   state_sentence(output_text(s, "state")), output_text(s, "pid"),
+		   output_text(s, "started"));
+	add_engine(&out, part(s, "engine"));
+	add_policies(&out, part(s, "policies"));
+	add_kernel(&out, part(s, "kernel"));
+	add_bridge_filter(&out, part(s, "bridge_filter"));
+	add_documents(&out, part(part(s, "policies"), "documents"));
+	add_networks(&out, part(s, "networks"));
+	add_identities(&out, part(s, "identities"));
+	add_endpoints(&out, part(s, "endpoints"));
+	add_not_governed(&out, part(s, "not_governed"));
+	fputs(buf_text(&out), stdout);
+}
+
+int verb_status(const struct arguments *a)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "status");
+	CLEANUP_JSON json_t *answer = NULL;
+	int code = call_daemon(a, request, &answer, NULL, &err);
+
+	if (!answer)
+		return verb_fail(code, &err);
+	if (a->json)
+		output_json(answer);
+	else
+		print_status(answer);
+	return code;
+}

@@ -12,6 +12,7 @@
 /* Of each, as many as the invented subnets have room for. */
 #define NETWORKS_MAX   4000
 #define CONTAINERS_MAX 60000
+#define PORTS_MAX      1000 /* of one expectation */
 
 struct world {
 	struct model *model;
@@ -231,6 +232,15 @@ static void publish_port(struct model_container *k, uint8_t protocol, uint16_t p
 		};
 }
 
+static size_t count_ports(const struct policy_expect *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->nports; i++)
+		n += e->ports[i].last - e->ports[i].first + 1u;
+	return n;
+}
+
 /* Gives a container the ports of an expectation with `publish`. */
 static void publish(struct world *w, size_t container, const struct policy_expect *e)
 {
@@ -323,8 +333,34 @@ static char *scope_of(const struct world *w, const struct policy_document *doc)
 	return scope;
 }
 
-/* WITH_TO first, for all documents: an expectation without `to` looks at what was invented. */
-static void invent_document(struct world *w, const struct policy_document *doc, bool with_to)
+static void invent_ends(struct world *w, const struct policy_document *doc,
+			const struct policy_expect *e, const char *scope)
+{
+	size_t to = MODEL_NONE;
+
+	if (e->from.set && e->from.peer.kind == PEER_SELECTOR)
+		invent(w, doc, e->from.peer.selector, scope);
+	if (e->to.set && e->to.peer.kind == PEER_SELECTOR)
+		to = invent(w, doc, e->to.peer.selector, scope);
+	if (!e->by_published_port)
+		return;
+	if (count_ports(e) > PORTS_MAX)
+		policy_problem_add(w->p, POLICY_ERROR, &e->where,
+				   "so many published ports need --snapshot (expected at most %d)",
+				   PORTS_MAX);
+	else
+		publish(w, to, e);
+}
+
+/* `publish` without `to`: whatever of the document publishes the port. */
+static void invent_publisher(struct world *w, const struct policy_document *doc,
+			     const struct policy_expect *e, const char *scope)
+{
+	if (!publish_by_rules(w, doc, e, scope) && !publish_by_governed(w, doc, e))
+		publish_by_for(w, doc, e, scope);
+}
+
+static void invent_document(struct world *w, const struct policy_document *doc, bool publishers)
 {
 	CLEANUP_FREE char *scope = doc->scope && doc->nexpects ? scope_of(w, doc) : NULL;
 
@@ -332,17 +368,11 @@ static void invent_document(struct world *w, const struct policy_document *doc, 
 		return;
 	for (size_t i = 0; i < doc->nexpects; i++) {
 		const struct policy_expect *e = &doc->expects[i];
-		size_t to = MODEL_NONE;
 
-		if (with_to && e->from.set && e->from.peer.kind == PEER_SELECTOR)
-			invent(w, doc, e->from.peer.selector, scope);
-		if (with_to && e->to.set && e->to.peer.kind == PEER_SELECTOR)
-			to = invent(w, doc, e->to.peer.selector, scope);
-		if (with_to && e->by_published_port)
-			publish(w, to, e);
-		if (!with_to && e->by_published_port && !e->to.set &&
-		    !publish_by_rules(w, doc, e, scope) && !publish_by_governed(w, doc, e))
-			publish_by_for(w, doc, e, scope);
+		if (!publishers)
+			invent_ends(w, doc, e, scope);
+		else if (e->by_published_port && !e->to.set)
+			invent_publisher(w, doc, e, scope);
 	}
 }
 
@@ -376,9 +406,10 @@ struct model *compile_invent_model(const struct policy_set *policies, struct pol
 
 	set_text(&m->engine_name, COMPILE_INVENTED);
 	for (size_t d = 0; d < policies->ndocuments; d++)
-		invent_document(&w, &policies->documents[d], true);
-	for (size_t d = 0; d < policies->ndocuments && policy_problems_errors(p) == errors; d++)
 		invent_document(&w, &policies->documents[d], false);
+	/* An expectation that names no container looks at those that were invented for others. */
+	for (size_t d = 0; d < policies->ndocuments && policy_problems_errors(p) == errors; d++)
+		invent_document(&w, &policies->documents[d], true);
 	for (size_t i = 0; i < m->ncontainers; i++)
 		plain_done(&w.plain[i]);
 	free(w.plain);

@@ -66,7 +66,7 @@ struct reading {
 	uint32_t seq;
 	int (*found)(const struct nlmsghdr *message, void *data);
 	void *data;
-	bool done, disturbed;
+	bool dump, done, disturbed;
 	int error;
 };
 
@@ -96,6 +96,11 @@ static int read_answer(struct mnl_socket *s, struct reading *r)
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		/* A dump goes on with the next read, having lost a piece; an acknowledgement is gone. */
+		if (got < 0 && errno == ENOBUFS && r->dump) {
+			r->disturbed = true;
+			continue;
+		}
 		if (got < 0)
 			return -errno;
 		for (const struct nlmsghdr *message = (const void *)buf;
@@ -109,7 +114,7 @@ static int read_answer(struct mnl_socket *s, struct reading *r)
 int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
 		 int (*found)(const struct nlmsghdr *message, void *data), void *data)
 {
-	struct reading reading = {.found = found, .data = data};
+	struct reading reading = {.found = found, .data = data, .dump = true};
 	int r;
 
 	request->nlmsg_flags |= NLM_F_DUMP;

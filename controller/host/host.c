@@ -33,19 +33,21 @@ static int dump(struct host *h, uint16_t type, size_t header, struct links *l)
 	return netlink_dump(h->requests, request, take, l);
 }
 
+#define LIST_TRIES 100 /* against a host whose links never rest: an error is better than a hang */
+
 /* Lists everything anew. What changes meanwhile disturbs the dump or is announced behind it. */
 static int list(struct host *h, struct error *err)
 {
 	CLEANUP_LINKS struct links fresh = {0};
 	struct links old;
-	int r;
+	int r = -EINTR;
 
-	do {
+	for (int tries = 0; r == -EINTR && tries < LIST_TRIES; tries++) {
 		links_done(&fresh);
 		r = dump(h, RTM_GETLINK, sizeof(struct ifinfomsg), &fresh);
 		if (r == 0)
 			r = dump(h, RTM_GETADDR, sizeof(struct ifaddrmsg), &fresh);
-	} while (r == -EINTR);
+	}
 	if (r < 0)
 		return error_wrap(err, r, "listing the host's interfaces");
 	old = h->links;

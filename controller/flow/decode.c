@@ -1,0 +1,177 @@
+#include "decode.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <string.h>
+
+struct tuple {
+	struct addr src, dst;
+	uint8_t protocol;
+	uint16_t sport, dport;
+	uint16_t icmp_id;
+	uint8_t icmp_type, icmp_code;
+};
+
+/* Numbers come in network order; a missing byte makes 0. */
+
+static uint8_t read_u8(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 1 ? mnl_attr_get_u8(attr) : 0;
+}
+
+static uint16_t read_be16(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 2 ? ntohs(mnl_attr_get_u16(attr)) : 0;
+}
+
+static uint32_t read_be32(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
+}
+
+static struct addr read_addr(const struct nlattr *attr, uint8_t family)
+{
+	struct addr a = {0};
+
+	if (mnl_attr_get_payload_len(attr) < addr_size(family))
+		return a;
+	a.family = family;
+	memcpy(a.bytes, mnl_attr_get_payload(attr), addr_size(family));
+	return a;
+}
+
+static void read_ip(const struct nlattr *nest, struct tuple *t)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case CTA_IP_V4_SRC:
+			t->src = read_addr(attr, AF_INET);
+			break;
+		case CTA_IP_V4_DST:
+			t->dst = read_addr(attr, AF_INET);
+			break;
+		case CTA_IP_V6_SRC:
+			t->src = read_addr(attr, AF_INET6);
+			break;
+		case CTA_IP_V6_DST:
+			t->dst = read_addr(attr, AF_INET6);
+			break;
+		}
+	}
+}
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
+	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
+}
+
+static void read_proto(const struct nlattr *nest, struct tuple *t)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case CTA_PROTO_NUM:
+			t->protocol = read_u8(attr);
+			break;
+		case CTA_PROTO_SRC_PORT:
+			t->sport = read_be16(attr);
+			break;
+		case CTA_PROTO_DST_PORT:
+			t->dport = read_be16(attr);
+			break;
+		case CTA_PROTO_ICMP_ID:
+		case CTA_PROTO_ICMPV6_ID:
+			t->icmp_id = read_be16(attr);
+			break;
+		case CTA_PROTO_ICMP_TYPE:
+		case CTA_PROTO_ICMPV6_TYPE:
+			t->icmp_type = read_u8(attr);
+			break;
+		case CTA_PROTO_ICMP_CODE:
+		case CTA_PROTO_ICMPV6_CODE:
+			t->icmp_code = read_u8(attr);
+			break;
+		}
+	}
+	/* GRE's keys come in the ports' attributes. */
+	if (!has_ports(t->protocol))
+		t->sport = t->dport = 0;
+}
+
+static struct tuple read_tuple(const struct nlattr *nest)
+{
+	struct tuple t = {0};
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == CTA_TUPLE_IP)
+			read_ip(attr, &t);
+		else if (mnl_attr_get_type(attr) == CTA_TUPLE_PROTO)
+			read_proto(attr, &t);
+	}
+	return t;
+}
+
+static bool is_whole(const struct tuple *t)
+{
+	return addr_is_set(&t->src) && addr_is_set(&t->dst);
+}
+
+bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
+		  const struct nlattr **ret_orig)
+{
+	struct tuple orig = {0}, reply = {0};
+	struct flow_entry e = {0};
+	const struct nlattr *attr, *name = NULL;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+		return false;
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case CTA_TUPLE_ORIG:
+			name = attr;
+			orig = read_tuple(attr);
+			break;
+		case CTA_TUPLE_REPLY:
+			reply = read_tuple(attr);
+			break;
+		case CTA_STATUS:
+			e.dnat = read_be32(attr) & IPS_DST_NAT;
+			break;
+		case CTA_ZONE:
+			e.zone = read_be16(attr);
+			break;
+		case CTA_ID:
+			e.id = read_be32(attr);
+			break;
+		}
+	}
+	if (!is_whole(&orig) || !is_whole(&reply))
+		return false;
+	e.orig_src = orig.src;
+	e.orig_dst = orig.dst;
+	e.reply_src = reply.src;
+	e.reply_dst = reply.dst;
+	e.protocol = orig.protocol;
+	e.orig_sport = orig.sport;
+	e.orig_dport = orig.dport;
+	e.reply_sport = reply.sport;
+	e.reply_dport = reply.dport;
+	e.icmp_id = orig.icmp_id;
+	e.icmp_type = orig.icmp_type;
+	e.icmp_code = orig.icmp_code;
+	*ret = e;
+	*ret_orig = name;
+	return true;
+}

@@ -179,6 +179,32 @@ void daemon_bridge_filter(struct daemon *d)
 	filter_one(d, 1, AF_INET6);
 }
 
+/* ---- existing flows ---- */
+
+void daemon_cut_due(void *data)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	size_t n = 0;
+	char text[24];
+
+	if (!d->world.compiled || d->suspended || d->skeleton)
+		return;
+	d->last_cut = loop_now();
+	if (cut_refused(d->flows, &d->world, &n, &err) < 0) {
+		daemon_note(&d->cut_error, error_text(&err));
+		log_line(LOG_LEVEL_ERROR, "flows that are refused now may go on", "cause",
+			 error_text(&err), NULL);
+		return;
+	}
+	daemon_note(&d->cut_error, NULL);
+	d->flows_cut += n;
+	if (!n)
+		return;
+	snprintf(text, sizeof(text), "%zu", n);
+	log_line(LOG_LEVEL_INFO, "flows cut", "flows", text, NULL);
+}
+
 /* ---- beginning and end ---- */
 
 void daemon_ready(struct daemon *d)

@@ -4,12 +4,9 @@
  * docker-proxy's two halves (container -> the host's published port, host -> container) are two
  * entries.
  */
-#include "daemon.h"
+#include "cut.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
-
-#include "quaywall/log.h"
 
 static bool is_refused(const struct compiled *c, const struct flow *f)
 {
@@ -106,28 +103,4 @@ static bool refused(const struct flow_entry *e, void *data)
 int cut_refused(struct flow_table *flows, const struct world *w, size_t *ret_cut, struct error *err)
 {
 	return flow_cut(flows, refused, (void *)w, ret_cut, err);
-}
-
-void daemon_cut_due(void *data)
-{
-	struct daemon *d = data;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	size_t n = 0;
-	char text[24];
-
-	if (!d->world.compiled || d->suspended || d->skeleton)
-		return;
-	d->last_cut = loop_now();
-	if (cut_refused(d->flows, &d->world, &n, &err) < 0) {
-		daemon_note(&d->cut_error, error_text(&err));
-		log_line(LOG_LEVEL_ERROR, "flows that are refused now may go on", "cause",
-			 error_text(&err), NULL);
-		return;
-	}
-	daemon_note(&d->cut_error, NULL);
-	d->flows_cut += n;
-	if (!n)
-		return;
-	snprintf(text, sizeof(text), "%zu", n);
-	log_line(LOG_LEVEL_INFO, "flows cut", "flows", text, NULL);
 }

@@ -15,6 +15,7 @@
 #include "quaywall/host.h"
 #include "quaywall/reconcile.h"
 #include "control.h"
+#include "cut.h"
 #include "kernel.h"
 #include "loop.h"
 #include "watchdir.h"
@@ -101,20 +102,12 @@ void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);
 void daemon_monitor_ready(void *data, short revents);
 void daemon_drift_due(void *data);
+void daemon_cut_due(void *data);
 /* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
 void daemon_bridge_filter(struct daemon *d);
 /* Tells the service manager, once the rules stand. */
 void daemon_ready(struct daemon *d);
 int daemon_flush(struct daemon *d, struct error *err);
-
-/* ---- cut.c ---- */
-
-void daemon_cut_due(void *data);
-/* Ends the flows that the world W refuses. */
-int cut_refused(struct flow_table *flows, const struct world *w, size_t *ret_cut,
-		struct error *err);
-/* Whether the entry's first packet would be refused now; false where it touches no container. */
-bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e);
 
 /* ---- status.c, requests.c ---- */
 

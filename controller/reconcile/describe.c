@@ -248,13 +248,31 @@ static void add_ports(struct buf *out, const struct flow *f, uint16_t last)
 		buf_printf(out, "%u/%s", f->port, protocol);
 }
 
+/* We only ever refuse: what the engine refuses besides stays refused. */
+static void add_engines_say(json_t *flow, const struct model *m, const struct flow *f,
+			    const struct verdict *v)
+{
+	bool direct = f->from.kind == END_OUTSIDE && f->to.kind == END_ENDPOINT && !f->published;
+	const char *text = direct ? "the engine itself may refuse this: from 28 on it drops what "
+				    "comes straight to a container's address"
+				  : "the engine itself keeps its networks apart, whatever the "
+				    "policies allow";
+
+	if (v->verdict == FLOW_DENY)
+		return;
+	if (direct || (f->from.kind == END_ENDPOINT && f->to.kind == END_ENDPOINT &&
+		       network_of(m, &f->from) != network_of(m, &f->to)))
+		json_object_set_new(flow, "note", json_string(text));
+}
+
 json_t *describe_flow(const struct compiled *c, const struct model *m, const struct flow *f,
 		      uint16_t last, const struct verdict *v)
 {
 	CLEANUP_BUF struct buf ports = BUF_INIT;
+	json_t *flow;
 
 	add_ports(&ports, f, last);
-	return json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "from",
+	flow = json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "from",
 			 end_json(c, m, &f->from), "to", end_json(c, m, &f->to), "ports",
 			 take_text(&ports), "published",
 			 f->published ? json_integer(f->published_port) : json_null(), "verdict",
@@ -262,6 +280,28 @@ json_t *describe_flow(const struct compiled *c, const struct model *m, const str
 			 v->decided_by == &v->egress ? "egress" : "ingress", "egress",
 			 consent_json(&v->egress, true), "ingress",
 			 consent_json(&v->ingress, false), "path", flow_path(m, f));
+	add_engines_say(flow, m, f, v);
+	return flow;
+}
+
+void describe_through_port(json_t *flow, const struct flow *f, const struct published *p)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	json_object_del(flow, "note");
+	if (f->published) {
+		if (p->loopback_only)
+			json_object_set_new(flow, "note",
+					    json_string("published on a loopback address: nobody "
+							"outside gets there"));
+		return;
+	}
+	/* Which of the two depends on the engine: both are judged alike. */
+	buf_printf(&text, "the host's port %u, by docker-proxy or DNAT", p->host_port);
+	json_object_set_new(flow, "path",
+			    f->from.kind == END_HOST
+				    ? path_json("host-port", "output", &text)
+				    : path_json("host-port", "input or forward", &text));
 }
 
 bool describe_is_alike(const json_t *a, const json_t *b)

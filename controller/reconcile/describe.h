@@ -9,10 +9,14 @@
 
 #include "quaywall/compile.h"
 #include "quaywall/model.h"
+#include "published.h"
 
 /* F as it was judged; with a port, it stands for the ports from F->port to LAST. */
 json_t *describe_flow(const struct compiled *c, const struct model *m, const struct flow *f,
 		      uint16_t last, const struct verdict *v);
+
+/* FLOW, as described of F, takes the road through the host's port P. */
+void describe_through_port(json_t *flow, const struct flow *f, const struct published *p);
 
 /* Whether two descriptions differ in nothing but the addresses. */
 bool describe_is_alike(const json_t *a, const json_t *b);

@@ -71,10 +71,7 @@ static void judge_publisher(struct explain *x, const struct flow_end *from,
 	}
 	compile_verdict(x->c, &f, &v);
 	add_flow(x, &f, f.port, &v);
-	if (f.published && p->loopback_only)
-		json_object_set_new(json_array_get(x->flows, json_array_size(x->flows) - 1), "note",
-				    json_string("published on a loopback address: nobody outside "
-						"gets there"));
+	describe_through_port(json_array_get(x->flows, json_array_size(x->flows) - 1), &f, p);
 }
 
 /* Who publishes one of the ports that P names. How many there are. */
@@ -110,6 +107,7 @@ static void judge_range(struct explain *x, struct flow *f, const struct policy_p
 			first = port;
 		}
 		before = v;
+		before.decided_by = v.decided_by == &v.egress ? &before.egress : &before.ingress;
 	}
 	f->port = (uint16_t)first;
 	add_flow(x, f, p->last, &before);

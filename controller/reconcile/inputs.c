@@ -94,24 +94,18 @@ void daemon_watch_ready(void *data, short revents)
 		loop_timer_set(&d->reload_timer, DEBOUNCE_MS);
 }
 
-/* The model that W is to be compiled with. The engine's last one; a skeleton where it never
- * answered and there is nothing better in the kernel; else none: the table of the last run stays.
- */
-static int choose_model(struct daemon *d, struct world *w, bool *ret_skeleton, struct error *err)
+/* The model that W is to be compiled with: the engine's last one, or the skeleton of now. None where the engine
+ * never answered and no skeleton was laid: the table of the last run stays, or the engine has its chance first. */
+static int choose_model(struct daemon *d, struct world *w, struct error *err)
 {
-	*ret_skeleton = false;
-	if (d->world.model && !d->skeleton) {
-		w->model = d->world.model;
-		return 0;
-	}
-	if (d->kernel.applied && !d->skeleton)
-		return 0;
-	*ret_skeleton = true;
-	return world_skeleton(d->host, &w->model, err);
+	if (d->skeleton)
+		return world_skeleton(d->host, &w->model, err);
+	w->model = d->world.model;
+	return 0;
 }
 
 /* Compiles NEXT, applies it and puts it in force. On failure it is dropped. */
-static int adopt(struct daemon *d, struct world *next, bool skeleton, struct error *err)
+static int adopt(struct daemon *d, struct world *next, struct error *err)
 {
 	int r = next->compiled ? daemon_apply(d, next, err) : 0;
 
@@ -120,7 +114,6 @@ static int adopt(struct daemon *d, struct world *next, bool skeleton, struct err
 		return r;
 	}
 	world_replace(&d->world, next);
-	d->skeleton = skeleton;
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
 		daemon_ready(d);
@@ -131,11 +124,10 @@ static int adopt(struct daemon *d, struct world *next, bool skeleton, struct err
 static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 {
 	struct world next = {.settings = NULL};
-	bool skeleton = false;
 	int r = world_load(&next, d->options, p, err);
 
 	if (r == 0)
-		r = choose_model(d, &next, &skeleton, err);
+		r = choose_model(d, &next, err);
 	if (r == 0 && next.model)
 		r = world_compile(&next, p);
 	if (r < 0) {
@@ -144,7 +136,7 @@ static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 	}
 	if (d->world.settings)
 		warn_of_restart(d->world.settings, next.settings);
-	return adopt(d, &next, skeleton, err);
+	return adopt(d, &next, err);
 }
 
 static void log_loaded(const struct daemon *d)

@@ -95,9 +95,10 @@ static void add_network(json_t *list, const struct model *m, size_t i)
 	    !strcmp(n->driver, "null"))
 		return;
 	CLEANUP_FREE char *what = mem_printf("network %s", n->name);
-	CLEANUP_FREE char *why = mem_printf("its driver is %s: its %zu endpoint%s do not pass the "
-					    "host's hooks",
-					    n->driver, endpoints, endpoints == 1 ? "" : "s");
+	CLEANUP_FREE char *why =
+		mem_printf("its driver is %s: the packets of its %zu endpoint%s do not pass the "
+			   "host's hooks",
+			   n->driver, endpoints, endpoints == 1 ? "" : "s");
 
 	add(list, "network", what, why);
 }

@@ -1,7 +1,9 @@
 #include "quaywall/cli.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "quaywall/buf.h"
 #include "verbs.h"
@@ -88,6 +90,15 @@ static int print_help(const struct verb *v)
 	return QUAYWALL_FINE;
 }
 
+/* What could not be written is no success: a full disk, a pipe that nobody reads. */
+static int finish_output(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "quaywall: standard output: %s\n", strerror(errno));
+	return QUAYWALL_UNREACHABLE;
+}
+
 int cli_main(int argc, char **argv)
 {
 	CLEANUP_ARGUMENTS struct arguments a = {.verb = NULL};
@@ -96,6 +107,6 @@ int cli_main(int argc, char **argv)
 	if (arguments_parse(argc, argv, &a, &err) < 0)
 		return verb_fail(QUAYWALL_USAGE, &err);
 	if (a.help)
-		return print_help(a.verb);
-	return a.verb->run(&a);
+		return finish_output(print_help(a.verb));
+	return finish_output(a.verb->run(&a));
 }

@@ -26,7 +26,8 @@ int verb_reload(const struct arguments *a)
 	}
 	fputs(output_text(answer, "problems"), stderr);
 	if (code == QUAYWALL_FINE)
-		printf("%s policies in force\n", output_text(answer, "documents"));
+		printf("%s polic%s in force\n", output_text(answer, "documents"),
+		       json_integer_value(json_object_get(answer, "documents")) == 1 ? "y" : "ies");
 	else
 		fputs("quaywall: the files have errors, the set in force stays\n", stderr);
 	return code;

@@ -147,7 +147,7 @@ static void print_text(const struct validation *v, const struct arguments *a, in
 	if (a->verbose && !v->load_failed)
 		policy_set_print(v->o.policies, &out);
 	policy_problems_print(&v->o.problems, &out);
-	if (v->note && count_expects(v->o.policies))
+	if (v->o.compiled && count_expects(v->o.policies))
 		buf_printf(&out, "world: %s\n", v->note);
 	if (code == QUAYWALL_USAGE && errors)
 		buf_printf(&out, "%zu error%s\n", errors, plural(errors));

@@ -9,15 +9,17 @@ and be it by SIGKILL, the kernel ends every process inside and with them the mou
 from .daemon import Quaywall
 from .engine import Container, Engine, HostEngine, PrivateEngine
 from .lan import Lan
-from .probe import Answer, Place, eventually, matrix, reach, reach_all, serve, stays
+from .probe import Answer, Ask, Held, Place, eventually, matrix, reach, reach_all, serve, stays
 from .roots import GENERATIONS, ensure_root
 from .state import State
 
 __all__ = [
     "GENERATIONS",
     "Answer",
+    "Ask",
     "Container",
     "Engine",
+    "Held",
     "HostEngine",
     "Lan",
     "Place",

@@ -1,6 +1,6 @@
 """The machines around an engine's host: one namespace that is outside, joined by two veth pairs."""
 
-from .space import Space
+from .space import Space, run
 
 # On the host's side .1 and ::1, outside .2 and .3: documentation's own blocks, RFC 5737 and 3849.
 LAN4, LAN6 = "192.0.2.", "2001:db8:1::"
@@ -37,11 +37,25 @@ class Lan:
                 space.net("ip", "addr", "add", f"{net6}{n}/64", "dev", device, "nodad")
             space.net("ip", "link", "set", device, "up")
 
-    def loopback_route(self) -> None:
-        """Sends packets for 127.0.0.1 to the host, as a neighbour can who wants its loopback ports."""
-        self.outside.sysctl(net__ipv4__conf__all__route_localnet=1, net__ipv4__conf__lan0__rp_filter=0)
-        self.outside.net("ip", "route", "del", "local", "127.0.0.0/8", "dev", "lo", "table", "local")
-        self.outside.net("ip", "route", "del", "local", "127.0.0.1", "dev", "lo", "table", "local")
-        self.outside.net("ip", "route", "add", "127.0.0.1", "via", self.host4, "src", self.addr4)
-
-
+    def loopback_route(self) -> str:
+        """The address by which outside sends packets for 127.0.0.1 to the host, as a neighbour can who
+        wants its loopback ports. They are rewritten on their way out, and the answers on their way in:
+        a route to 127.0.0.1 would do for the first packet, but its answers are martians."""
+        addr = LAN4 + "127"
+        self.outside.net("ip", "route", "replace", addr, "via", self.host4)
+        rules = f"""
+            table ip loopback
+            delete table ip loopback
+            table ip loopback {{
+                chain out {{
+                    type filter hook postrouting priority 300
+                    ip daddr {addr} ip daddr set 127.0.0.1
+                }}
+                chain in {{
+                    type filter hook prerouting priority -400
+                    iifname lan0 ip saddr 127.0.0.1 ip saddr set {addr}
+                }}
+            }}
+        """
+        run(self.outside.net_argv("nft", "-f", "-"), stdin=rules.encode())
+        return addr

@@ -158,3 +158,37 @@ def matrix(
             cells.append(shown[answer.word].ljust(w))
         put((row.name.ljust(width) + "  " + "  ".join(cells)).rstrip())
     return result
+
+
+class Held:
+    """A TCP connection that is used ten times a second until it breaks or is closed."""
+
+    def __init__(self, place: Place, addr: str, port: int, source: str | None = None) -> None:
+        argv: list[str | Path] = [build_probe(), "hold", "-t", "1500"]
+        if source:
+            argv += ["-s", source]
+        self._process = subprocess.Popen(
+            [*DIES_WITH_US, *argv_in(place, *argv, addr, str(port))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        self.first = self._process.stdout.readline().strip()
+
+    @property
+    def up(self) -> bool:
+        return self.first.startswith("ok") and self._process.poll() is None
+
+    def breaks(self, within: float) -> bool:
+        try:
+            self._process.wait(timeout=within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()

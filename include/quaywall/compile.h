@@ -51,7 +51,7 @@ struct flow_end {
 	enum flow_end_kind kind;
 	size_t endpoint;       /* END_ENDPOINT: index into the model's endpoints */
 	struct addr addr;      /* that the packet carries; family 0: any (END_HOST, END_OUTSIDE) */
-	const char *interface; /* END_OUTSIDE: the host's interface it comes in or goes out by; or NULL */
+	const char *interface; /* END_OUTSIDE: the host's, by which it comes or goes; or NULL */
 };
 
 /* The first packet of a flow. */
@@ -68,16 +68,16 @@ enum flow_verdict { FLOW_ALLOW, FLOW_AUDIT, FLOW_DENY };
 
 /* What decided at one end of a flow. */
 enum flow_reason {
-	REASON_NOT_JUDGED,	/* that end is not a container, or the container talks to itself */
-	REASON_NOT_ISOLATED,	/* no policy isolates the direction and the default allows */
-	REASON_ALLOW_RULE,	/* `rule` of `document` consents */
-	REASON_PUBLISH_RULE,	/* likewise, for a published port */
-	REASON_DENY_RULE,	/* `rule` refuses */
-	REASON_ISOLATED,	/* `document` isolates, and no rule consents */
-	REASON_DEFAULT,		/* a default refuses: see `setting` */
-	REASON_UNKNOWN,		/* rule 8 */
-	REASON_NOT_PUBLISHED,	/* the published port is restricted, and no publish rule names it */
-	REASON_HOST,		/* rule 6: the host reaches its containers */
+	REASON_NOT_JUDGED,    /* that end is not a container, or the container talks to itself */
+	REASON_NOT_ISOLATED,  /* no policy isolates the direction and the default allows */
+	REASON_ALLOW_RULE,    /* `rule` of `document` consents */
+	REASON_PUBLISH_RULE,  /* likewise, for a published port */
+	REASON_DENY_RULE,     /* `rule` refuses */
+	REASON_ISOLATED,      /* `document` isolates, and no rule consents */
+	REASON_DEFAULT,	      /* a default refuses: see `setting` */
+	REASON_UNKNOWN,	      /* rule 8 */
+	REASON_NOT_PUBLISHED, /* the published port is restricted, and no publish rule names it */
+	REASON_HOST,	      /* rule 6: the host reaches its containers */
 };
 
 struct flow_consent {
@@ -86,13 +86,13 @@ struct flow_consent {
 	const struct policy_document *document; /* or NULL */
 	const struct policy_rule *rule;		/* or NULL */
 	const char *setting;			/* "defaults.containers" …, or NULL */
-	bool limited; /* consents within the rule's limit only */
+	bool limited;				/* consents within the rule's limit only */
 };
 
 struct verdict {
 	enum flow_verdict verdict;
-	struct flow_consent egress;  /* of the source */
-	struct flow_consent ingress; /* of the destination */
+	struct flow_consent egress;	       /* of the source */
+	struct flow_consent ingress;	       /* of the destination */
 	const struct flow_consent *decided_by; /* one of the two */
 };
 
@@ -135,9 +135,9 @@ bool compile_governs(const struct compiled *c, const struct compile_instance *in
 /* ---- identities ---- */
 
 struct compile_identity {
-	const char *name; /* "shop/db"; with '.' and a hash where several would be called the same */
+	const char *name; /* "shop/db"; with '.' and a hash where several had the same */
 	size_t nendpoints;
-	unsigned isolated; /* POLICY_INGRESS | POLICY_EGRESS that an enforcing policy or default isolates */
+	unsigned isolated; /* POLICY_INGRESS | POLICY_EGRESS by an enforcing policy or default */
 	unsigned audited;  /* the same, by audit ones alone */
 };
 

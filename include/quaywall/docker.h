@@ -19,9 +19,9 @@
 #define DOCKER_API_MAX "1.47"
 
 struct docker_options {
-	const char *url; /* unix:///PATH or tcp://HOST:PORT */
+	const char *url;			 /* unix:///PATH or tcp://HOST:PORT */
 	const char *tls_ca, *tls_cert, *tls_key; /* files; all NULL without TLS */
-	unsigned list_interval; /* seconds between full listings that repair what nothing announced */
+	unsigned list_interval; /* seconds between listings, for what nothing announced */
 };
 
 struct docker;
@@ -35,7 +35,7 @@ enum docker_state {
 
 struct docker_status {
 	enum docker_state state;
-	char *error;	     /* why it is not connected; NULL where it is. The caller frees */
+	char *error;		/* why it is not connected; NULL where it is. The caller frees */
 	unsigned long connects; /* times a listing succeeded after a (re)connect */
 	unsigned long events;	/* container and network events read */
 	unsigned long repaired; /* listings that found what no event had announced */

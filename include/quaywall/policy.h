@@ -68,9 +68,9 @@ enum selector_kind {
 struct selector {
 	enum selector_kind kind;
 	struct policy_where where;
-	char *key;	/* SELECTOR_LABEL */
-	char *pattern;	/* fnmatch(3) without flags; checked: no open bracket, no last backslash */
-	size_t group;	/* SELECTOR_GROUP: index into the document's groups */
+	char *key;     /* SELECTOR_LABEL */
+	char *pattern; /* fnmatch(3) without flags; checked: no open bracket, no last backslash */
+	size_t group;  /* SELECTOR_GROUP: index into the document's groups */
 	struct selector **children; /* owned */
 	size_t nchildren;
 };
@@ -109,7 +109,7 @@ enum policy_unit { POLICY_SECOND = 1, POLICY_MINUTE = 60, POLICY_HOUR = 3600, PO
 struct policy_limit {
 	bool set;
 	struct policy_where where;
-	uint32_t new_rate;	   /* new flows per unit; 0: no rate limit */
+	uint32_t new_rate; /* new flows per unit; 0: no rate limit */
 	enum policy_unit new_unit;
 	uint32_t burst;	      /* in flows; the default is 5, as in nft(8) */
 	bool per_source;      /* counted for each source address, else for all together */
@@ -125,8 +125,9 @@ struct policy_rule {
 	bool log;
 	struct policy_peer *from, *to; /* alternatives */
 	size_t nfrom, nto;
-	struct policy_ports *ports; /* alternatives; none: every protocol and port. POLICY_PUBLISH: at
-				     * least one, of the host's published ports */
+	/* Alternatives; none: every protocol and port. POLICY_PUBLISH: at least one, of the host's
+	 * published ports. */
+	struct policy_ports *ports;
 	size_t nports;
 	struct policy_limit limit;
 };
@@ -147,8 +148,8 @@ struct policy_group {
 /* One end of an `expect` entry. */
 struct policy_end {
 	bool set;
-	struct policy_peer peer;      /* PEER_SELECTOR, PEER_HOST or PEER_CIDR (a CIDR: its first address) */
-	char *interface;	      /* an address from outside by this interface; or NULL */
+	struct policy_peer peer; /* PEER_SELECTOR, PEER_HOST, or PEER_CIDR for its first address */
+	char *interface;	 /* an address from outside by this interface; or NULL */
 };
 
 struct policy_expect {
@@ -164,17 +165,17 @@ struct policy_document {
 	char *name;
 	struct policy_where where;
 	struct selector *governs; /* `for`; NULL for `all` */
-	char *scope;		  /* the project named at the top of `for`: a name, or the pattern of
+	char *scope;	  /* the project named at the top of `for`: a name, or the pattern of
 				   * a template; NULL for none */
-	bool is_template;	  /* scope has a wildcard: one instance for each project it matches */
-	unsigned isolate;	  /* POLICY_INGRESS | POLICY_EGRESS */
+	bool is_template; /* scope has a wildcard: one instance for each project it matches */
+	unsigned isolate; /* POLICY_INGRESS | POLICY_EGRESS */
 	enum policy_mode mode;
-	struct prefix *addresses; /* `addresses:` */
+	struct prefix *addresses;	      /* `addresses:` */
 	struct policy_where *addresses_where; /* as many */
 	size_t naddresses;
 	struct policy_group *groups;
 	size_t ngroups;
-	struct policy_rule *rules; /* allow, deny and publish together, in the order of their lines */
+	struct policy_rule *rules; /* of all three kinds, in the order of their lines */
 	size_t nrules;
 	struct policy_expect *expects;
 	size_t nexpects;
@@ -232,16 +233,16 @@ enum policy_refusal { REFUSE_REJECT, REFUSE_DROP };
 enum overlay_plaintext { PLAINTEXT_ALERT, PLAINTEXT_DENY_ENCRYPTED, PLAINTEXT_DENY };
 
 struct settings {
-	char *docker;  /* unix:///var/run/docker.sock or tcp://HOST:PORT */
-	char *tls_ca, *tls_cert, *tls_key; /* NULL without TLS */
-	char *policies;			   /* the policy directory */
-	char *control;			   /* the control socket */
-	enum policy_mode mode;		   /* POLICY_ENFORCE or POLICY_AUDIT */
-	enum policy_default containers;	   /* ALLOW, DENY */
-	enum policy_default unknown;	   /* DENY, AUDIT, ALLOW */
-	enum policy_default publish;	   /* ALLOW, DENY, LOCAL */
-	enum policy_default containers_to_host;	/* ALLOW, DENY */
-	enum policy_default host_to_containers;	/* ALLOW, DENY */
+	char *docker;				/* unix:///var/run/docker.sock or tcp://HOST:PORT */
+	char *tls_ca, *tls_cert, *tls_key;	/* NULL without TLS */
+	char *policies;				/* the policy directory */
+	char *control;				/* the control socket */
+	enum policy_mode mode;			/* POLICY_ENFORCE or POLICY_AUDIT */
+	enum policy_default containers;		/* ALLOW, DENY */
+	enum policy_default unknown;		/* DENY, AUDIT, ALLOW */
+	enum policy_default publish;		/* ALLOW, DENY, LOCAL */
+	enum policy_default containers_to_host; /* ALLOW, DENY */
+	enum policy_default host_to_containers; /* ALLOW, DENY */
 	enum policy_refusal refuse_containers, refuse_world;
 	bool antispoof;
 	bool counters; /* a counter in every element */
@@ -252,8 +253,8 @@ struct settings {
 	uint32_t log_burst;
 	uint16_t log_group; /* NFLOG group, 86 */
 	char *metrics;	    /* NULL: off */
-	char *file;	    /* where they were read from, for messages and the files' names; or NULL */
-	struct policy_where defaults_where; /* the line of `defaults:` (or of `preset:`); line 0 if absent */
+	char *file; /* where they were read from, for messages and the files' names; or NULL */
+	struct policy_where defaults_where; /* of `defaults:`, or of `preset:`; line 0 if absent */
 };
 
 /* The settings of a host without a settings file. */
@@ -265,8 +266,8 @@ struct settings *settings_parse(const char *file, const char *text, size_t len,
 				struct policy_problems *p);
 
 /* Reads PATH; one that is not there gives the defaults, unless REQUIRED. Returns as policy_load(). */
-int settings_load(const char *path, bool required, struct policy_problems *p,
-		  struct settings **ret, struct error *err);
+int settings_load(const char *path, bool required, struct policy_problems *p, struct settings **ret,
+		  struct error *err);
 
 static inline void policy_cleanup_set(struct policy_set **set)
 {

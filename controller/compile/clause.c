@@ -1,7 +1,7 @@
 #include "ruleset-internal.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
+#include <search.h>
 #include <string.h>
 
 #include "quaywall/mem.h"
@@ -36,14 +36,28 @@ unsigned counter_flag(const struct compiled *c)
 	return c->settings->counters ? SET_COUNTER : 0;
 }
 
+static int compare_set_names(const void *a, const void *b)
+{
+	const struct ruleset_set *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 struct ruleset_set *set_get(const struct writer *w, const char *name, unsigned flags,
 			    const enum ruleset_field *fields, size_t nfields, bool *fresh)
 {
-	struct ruleset_set *s = ruleset_find_set(w->r, name);
+	struct ruleset_set wanted = {.name = (char *)name};
+	struct ruleset_set **found = tfind(&wanted, w->sets, compare_set_names);
+	struct ruleset_set *s;
 
 	if (fresh)
-		*fresh = !s;
-	return s ? s : ruleset_add_set(w->r, name, flags, fields, nfields);
+		*fresh = !found;
+	if (found)
+		return *found;
+	s = ruleset_add_set(w->r, name, flags, fields, nfields);
+	if (!tsearch(s, w->sets, compare_set_names))
+		abort(); /* out of memory */
+	return s;
 }
 
 char *held_comment(const struct held *held)

@@ -27,6 +27,11 @@ struct catalog {
 	size_t len, cap;
 };
 
+struct index_list {
+	size_t *items;
+	size_t len, cap;
+};
+
 /* ---- rules that hold ---- */
 
 enum own_match {
@@ -67,13 +72,10 @@ enum direction { DIR_INGRESS, DIR_EGRESS };
 
 struct identity {
 	struct compile_identity public;
-	char *name;	   /* a valid, unique nft identifier */
-	bool managed;	   /* its endpoints are on a managed network */
-	bool is_container; /* false: an endpoint of the engine itself, as ingress-sbox */
-	struct {
-		size_t *items; /* endpoints, by id */
-		size_t len, cap;
-	} members;
+	char *name;		   /* a valid, unique nft identifier */
+	bool managed;		   /* its endpoints are on a managed network */
+	bool is_container;	   /* false: an endpoint of the engine itself, as ingress-sbox */
+	struct index_list members; /* endpoints, by id */
 	struct ranges extra; /* `addresses:` of the document that governs just this identity */
 	struct held_list deny[2], allow[2]; /* by direction */
 	struct held_list publish;
@@ -110,7 +112,8 @@ struct compiled {
 		size_t len, cap;
 	} projects;
 	size_t natoms;
-	uint8_t *atoms; /* nendpoints x natoms */
+	uint8_t *atoms;		     /* nendpoints x natoms */
+	struct index_list *selected; /* for each atom: the identities that it selects */
 
 	size_t *owner; /* for each endpoint: the container whose labels count, or MODEL_NONE */
 	bool *known;   /* for each endpoint: its addresses are programmed */
@@ -148,6 +151,9 @@ bool glob_is_plain(const char *pattern);
 void identities_build(struct compiled *c);
 bool identity_selected(const struct compiled *c, const struct instance *in,
 		       const struct selector *s, const struct identity *id);
+/* The identities that a selector of the instance's rules selects. */
+const struct index_list *selected_identities(const struct compiled *c, const struct instance *in,
+					     const struct selector *s);
 bool identity_governed(const struct compiled *c, const struct instance *in,
 		       const struct identity *id);
 bool endpoint_selected(const struct compiled *c, const struct instance *in,

@@ -48,6 +48,9 @@ void compile_free(struct compiled *c)
 	free(c->catalogs);
 	free(c->projects.items);
 	free(c->instances.items);
+	for (size_t i = 0; c->selected && i < c->natoms; i++)
+		free(c->selected[i].items);
+	free(c->selected);
 	free(c->atoms);
 	free(c->owner);
 	free(c->known);

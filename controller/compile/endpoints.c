@@ -1,6 +1,7 @@
 #include "ruleset-internal.h"
 
 #include <linux/netfilter.h>
+#include <search.h>
 
 #include "quaywall/mem.h"
 
@@ -123,6 +124,13 @@ static void write_blocks(const struct writer *w, const struct identity *id)
 	}
 }
 
+struct ruleset_set *self_set(const struct writer *w, int f)
+{
+	CLEANUP_FREE char *name = mem_printf("self%s", family_digit[f]);
+
+	return set_get(w, name, 0, FIELDS(FIELD_IFNAME, family_field(f), family_field(f)), NULL);
+}
+
 /* Each pair of addresses of one container, with the bridge of the first. */
 static void write_self_pairs(const struct writer *w, size_t from, size_t to)
 {
@@ -133,16 +141,14 @@ static void write_self_pairs(const struct writer *w, size_t from, size_t to)
 
 	for (size_t i = 0; i < na; i++) {
 		for (size_t n = 0; n < nb; n++) {
-			CLEANUP_FREE char *name = NULL;
 			struct key k = {.len = 0};
 
 			if (a[i].family != b[n].family)
 				continue;
-			name = mem_printf("self%s", family_digit[a[i].family == AF_INET6]);
 			key_ifname(&k, m->networks[m->endpoints[from].network].bridge);
 			key_addr(&k, &a[i]);
 			key_addr(&k, &b[n]);
-			set_add(ruleset_find_set(w->r, name), &k, NULL, NULL);
+			set_add(self_set(w, a[i].family == AF_INET6), &k, NULL, NULL);
 		}
 	}
 }
@@ -183,9 +189,16 @@ void write_endpoints(const struct writer *w)
 	write_self_sets(w);
 }
 
+/* The tree goes, the sets stay the ruleset's. */
+static void keep_set(void *set)
+{
+	(void)set;
+}
+
 struct ruleset *compile_ruleset(const struct compiled *c)
 {
-	struct writer w = {.c = c, .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET)};
+	void *sets = NULL;
+	struct writer w = {.c = c, .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET), .sets = &sets};
 
 	write_endpoint_maps(&w);
 	write_skeleton(&w);
@@ -197,6 +210,7 @@ struct ruleset *compile_ruleset(const struct compiled *c)
 			write_side(&w, id, side);
 		write_publish(&w, id);
 	}
+	tdestroy(sets, keep_set);
 	ruleset_sort(w.r);
 	return w.r;
 }

@@ -7,9 +7,10 @@
  * this is the last place where its sender is known.
  *
  * From a container it is the container's flow to the container behind the port, judged by the verdict
- * function for each identity and port and written as a map `published -> return | refuse | audit`. Where
- * members of an identity differ (the one that publishes the port talks to itself; a CIDR holds some
- * of their addresses) the exceptions stand in maps by source address, looked up before.
+ * function for each identity and port. What the identity's isolation alone would say holds by a map of all
+ * published ports that identities share; the ports with another verdict stand in a map of its own,
+ * looked up before. Where members of an identity differ (the one that publishes the port talks to itself; a CIDR holds some
+ * of their addresses) the exceptions stand in maps by source address, looked up first.
  */
 
 static bool is_wildcard(const struct published *p)
@@ -73,21 +74,39 @@ static void match_map(struct ruleset_chain *chain, const struct ruleset_set *map
 	rule_vmap(rule, map->name, loads, n);
 }
 
-static void match_maps(const struct writer *w, struct ruleset_chain *chain, const char *prefix,
-		       bool by_source)
+/* The four maps of one prefix: by family, and by whether the port is published on one address. */
+struct maps {
+	struct ruleset_set *by[2][2];
+};
+
+static struct maps maps_get(const struct writer *w, const char *prefix, bool by_source)
+{
+	struct maps maps;
+
+	for (int f = 0; f < 2; f++) {
+		for (int at = 0; at < 2; at++)
+			maps.by[f][at] = published_map(w, prefix, f, at, by_source);
+	}
+	return maps;
+}
+
+static struct ruleset_set *map_of(const struct maps *maps, const struct published *p)
+{
+	return maps->by[published_family(p)][!is_wildcard(p)];
+}
+
+static void match_maps(struct ruleset_chain *chain, const struct maps *maps, bool by_source)
 {
 	for (int f = 0; f < 2; f++) {
 		for (int at = 1; at >= 0; at--)
-			match_map(chain, published_map(w, prefix, f, at, by_source), f, at,
-				  by_source);
+			match_map(chain, maps->by[f][at], f, at, by_source);
 	}
 }
 
-static void add_verdict(const struct writer *w, const char *prefix, const struct published *p,
+static void add_verdict(const struct maps *maps, const struct published *p,
 			const struct addr *saddr, enum flow_verdict verdict)
 {
-	struct ruleset_set *map =
-		published_map(w, prefix, published_family(p), !is_wildcard(p), saddr);
+	struct ruleset_set *map = map_of(maps, p);
 	struct key k = published_key(p, saddr);
 
 	switch (verdict) {
@@ -138,6 +157,7 @@ static void each_sender(const struct writer *w, const struct identity *id,
 
 struct sender {
 	const struct writer *w;
+	const struct maps *exceptions;
 	const struct published *port;
 	struct flow_end from; /* family 0 while there is none */
 	enum flow_verdict base;
@@ -157,24 +177,60 @@ static bool add_exception(const struct flow_end *from, void *data)
 	enum flow_verdict v = judge(s->w, s->port, from, false);
 
 	if (v != s->base)
-		add_verdict(s->w, "via", s->port, &from->addr, v);
+		add_verdict(s->exceptions, s->port, &from->addr, v);
 	return true;
+}
+
+static enum flow_verdict usual_verdict(const struct identity *id)
+{
+	const struct causes *isolated = &id->isolated[DIR_EGRESS];
+
+	if (cause_is_set(&isolated->enforce))
+		return FLOW_DENY;
+	return cause_is_set(&isolated->audit) ? FLOW_AUDIT : FLOW_ALLOW;
+}
+
+/* The maps of all published ports with one verdict. */
+static struct maps usual_maps(const struct writer *w, enum flow_verdict verdict)
+{
+	static const char *const prefixes[] = {
+		[FLOW_ALLOW] = "ports_pass",
+		[FLOW_AUDIT] = "ports_audit",
+		[FLOW_DENY] = "ports_refuse",
+	};
+	struct maps maps = maps_get(w, prefixes[verdict], false);
+
+	for (size_t i = 0; i < w->c->published.len; i++) {
+		const struct published *p = &w->c->published.items[i];
+
+		if (i == 0 && map_of(&maps, p)->len)
+			break; /* filled for another identity */
+		add_verdict(&maps, p, NULL, verdict);
+	}
+	return maps;
 }
 
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
 {
 	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+	struct maps exceptions = maps_get(w, "via", true);
+	struct maps maps = maps_get(w, prefix, false);
+	enum flow_verdict usual = usual_verdict(id);
+	struct maps rest = usual_maps(w, usual);
 
-	match_maps(w, chain, "via", true);
-	match_maps(w, chain, prefix, false);
+	match_maps(chain, &exceptions, true);
+	match_maps(chain, &maps, false);
+	match_maps(chain, &rest, false);
 	for (size_t i = 0; i < w->c->published.len; i++) {
-		struct sender s = {.w = w, .port = &w->c->published.items[i]};
+		struct sender s = {
+			.w = w, .exceptions = &exceptions, .port = &w->c->published.items[i]};
 
 		each_sender(w, id, s.port, take_first, &s);
 		if (!addr_is_set(&s.from.addr))
 			continue;
 		s.base = judge(w, s.port, &s.from, true);
-		add_verdict(w, prefix, s.port, NULL, s.base);
+		if (s.base != usual)
+			add_verdict(&maps, s.port, NULL, s.base);
 		each_sender(w, id, s.port, add_exception, &s);
 	}
 }
@@ -184,12 +240,13 @@ void write_hairpin(const struct writer *w, const struct identity *id, struct rul
 void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
 {
 	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+	struct maps maps = maps_get(w, prefix, false);
 
-	match_maps(w, chain, prefix, false);
+	match_maps(chain, &maps, false);
 	for (size_t i = 0; i < w->c->published.len; i++) {
 		const struct published *p = &w->c->published.items[i];
 
-		add_verdict(w, prefix, p, NULL,
+		add_verdict(&maps, p, NULL,
 			    judge(w, p, &(struct flow_end) {.kind = END_UNKNOWN}, true));
 	}
 }
@@ -198,17 +255,16 @@ void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
 void write_published_maps(const struct writer *w)
 {
 	struct ruleset_chain *chain = ruleset_find_chain(w->r, "input");
+	struct maps maps = maps_get(w, "published", false);
 
-	match_maps(w, chain, "published", false);
+	match_maps(chain, &maps, false);
 	for (size_t i = 0; i < w->c->published.len; i++) {
 		const struct published *p = &w->c->published.items[i];
 		const struct identity *id = &w->c->identities.items[w->c->identity_of[p->endpoint]];
 		CLEANUP_FREE char *target = chain_name(id, side_prefix(SIDE_OUTSIDE));
-		struct ruleset_set *map =
-			published_map(w, "published", published_family(p), !is_wildcard(p), false);
 		struct key k = published_key(p, NULL);
 
 		if (has_chain(w->c, id, SIDE_OUTSIDE))
-			map_add(map, &k, NULL, VERDICT_GOTO, target, NULL);
+			map_add(map_of(&maps, p), &k, NULL, VERDICT_GOTO, target, NULL);
 	}
 }

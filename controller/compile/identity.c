@@ -141,6 +141,12 @@ bool identity_selected(const struct compiled *c, const struct instance *in,
 	return endpoint_selected(c, in, s, id->members.items[0]);
 }
 
+const struct index_list *selected_identities(const struct compiled *c, const struct instance *in,
+					     const struct selector *s)
+{
+	return &c->selected[in->first_atom + catalog_find(&c->catalogs[in->document], s)];
+}
+
 bool identity_governed(const struct compiled *c, const struct instance *in,
 		       const struct identity *id)
 {
@@ -298,6 +304,19 @@ static void name_identity(struct compiled *c, const struct grouping *g, size_t i
 	id->public.name = id->name;
 }
 
+static void selected_build(struct compiled *c)
+{
+	c->selected = mem_new(c->natoms, sizeof(*c->selected));
+	for (size_t i = 0; i < c->identities.len; i++) {
+		const uint8_t *atoms = atoms_of(c, c->identities.items[i].members.items[0]);
+
+		for (size_t a = 0; a < c->natoms; a++) {
+			if (atoms[a])
+				MEM_PUSH(&c->selected[a], i);
+		}
+	}
+}
+
 /* ---- all of it ---- */
 
 void identities_build(struct compiled *c)
@@ -322,6 +341,7 @@ void identities_build(struct compiled *c)
 		add_member(c, &g, i);
 	for (size_t i = 0; i < c->identities.len; i++)
 		name_identity(c, &g, i);
+	selected_build(c);
 	for (size_t e = 0; e < n; e++)
 		free(g.titles[e]);
 	free(g.titles);

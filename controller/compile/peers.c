@@ -27,19 +27,21 @@ static void add_identity(const struct compiled *c, const struct identity *id, st
 	}
 }
 
-static void add_containers(const struct compiled *c, const struct held *held,
-			   const struct policy_peer *peer, struct peers *ret)
+static void add_containers(const struct compiled *c, struct peers *ret)
 {
-	ret->exact_wanted = true;
 	for (size_t i = 0; i < c->identities.len; i++) {
-		const struct identity *id = &c->identities.items[i];
-
-		if (!id->is_container)
-			continue;
-		if (peer->kind == PEER_CONTAINERS ||
-		    identity_selected(c, held->in, peer->selector, id))
-			add_identity(c, id, ret);
+		if (c->identities.items[i].is_container)
+			add_identity(c, &c->identities.items[i], ret);
 	}
+}
+
+static void add_selected(const struct compiled *c, const struct held *held,
+			 const struct selector *s, struct peers *ret)
+{
+	const struct index_list *selected = selected_identities(c, held->in, s);
+
+	for (size_t i = 0; i < selected->len; i++)
+		add_identity(c, &c->identities.items[selected->items[i]], ret);
 }
 
 /* ---- addresses ---- */
@@ -132,8 +134,13 @@ static void add_peer(const struct compiled *c, const struct held *held, enum sid
 		break;
 	case PEER_CONTAINERS:
 	case PEER_SELECTOR:
-		if (!far_is_host && !far_is_outside)
-			add_containers(c, held, peer, ret);
+		if (far_is_host || far_is_outside)
+			break;
+		ret->exact_wanted = true;
+		if (peer->kind == PEER_CONTAINERS)
+			add_containers(c, ret);
+		else
+			add_selected(c, held, peer->selector, ret);
 		break;
 	}
 }

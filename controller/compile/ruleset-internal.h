@@ -97,6 +97,7 @@ struct ranges own_ranges(const struct held *held, enum side side);
 struct writer {
 	const struct compiled *c;
 	struct ruleset *r;
+	void **sets; /* root of a tsearch(3) tree: the sets by name */
 };
 
 /* Where a list of rules is written, and what follows from a match. */
@@ -172,6 +173,9 @@ enum ruleset_load own_load(enum side side, int f);
 #define CHAIN_AUDIT	     "audit"
 #define CHAIN_AUDIT_UNKNOWN  "audit_unknown"
 #define LIMIT_LOG	     "log_rate"
+
+/* self4, self6: bridge . address . address of a container that reaches itself */
+struct ruleset_set *self_set(const struct writer *w, int f);
 
 #define SET_BRIDGES "bridges"
 

@@ -291,13 +291,10 @@ static void match_endpoints(const struct writer *w, struct ruleset_chain *chain,
 static void write_self(const struct writer *w, struct ruleset_chain *chain)
 {
 	for (int f = 0; f < 2; f++) {
-		CLEANUP_FREE char *name = mem_printf("self%s", family_digit[f]);
 		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 
-		ruleset_add_set(w->r, name, 0,
-				FIELDS(FIELD_IFNAME, family_field(f), family_field(f)));
 		rule_expr(rule, EXPR_CT_DNAT);
-		rule_lookup(rule, name, false,
+		rule_lookup(rule, self_set(w, f)->name, false,
 			    LOADS(LOAD_IIFNAME, family_saddr(f), family_daddr(f)));
 		rule_verdict(rule, VERDICT_ACCEPT, NULL);
 	}

@@ -68,14 +68,26 @@ static void set_session(struct docker *d, struct session *s)
 	pthread_mutex_unlock(&d->lock);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : !a && !b;
+}
+
+/* An engine that stays away is told of once, not at each attempt. */
 static void set_state(struct docker *d, enum docker_state state, const char *why)
 {
+	char *error = mem_strdup(why), *before;
+	bool news;
+
 	pthread_mutex_lock(&d->lock);
+	before = d->status.error;
+	news = d->status.state != state || !same_text(before, error);
 	d->status.state = state;
-	free(d->status.error);
-	d->status.error = mem_strdup(why);
+	d->status.error = error;
 	pthread_mutex_unlock(&d->lock);
-	notify(d);
+	free(before);
+	if (news)
+		notify(d);
 }
 
 static void set_model(struct docker *d, struct model *m)

@@ -1,0 +1,531 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "quaywall/docker.h"
+#include "quaywall/mem.h"
+
+#include "fake.h"
+
+#define WAIT_MS 8000
+
+#define FRONT(containers)                                                                         \
+	"{\"Id\": \"n1\", \"Name\": \"front\", \"Driver\": \"bridge\", \"Scope\": \"local\", "    \
+	"\"IPAM\": {\"Config\": [{\"Subnet\": \"172.30.0.0/24\"}]}, \"Containers\": {" containers \
+	"}}"
+#define ENDPOINT(container, id, addr)                                                       \
+	"\"" container "\": {\"EndpointID\": \"" id "\", \"Name\": \"x\", \"MacAddress\": " \
+	"\"02:42:ac:1e:00:02\", \"IPv4Address\": \"" addr "/24\", \"IPv6Address\": \"\"}"
+#define CONTAINER(id, name, labels)                                                          \
+	"{\"Id\": \"" id "\", \"Names\": [\"/" name "\"], \"Image\": \"box\", \"ImageID\": " \
+	"\"sha256:aa\", \"State\": \"running\", \"Ports\": [], \"Labels\": {" labels "}, "   \
+	"\"HostConfig\": {\"NetworkMode\": \"front\"}}"
+#define NETWORK_EVENT(action, network, container)                                            \
+	"{\"Type\": \"network\", \"Action\": \"" action "\", \"Actor\": {\"ID\": \"" network \
+	"\", \"Attributes\": {\"container\": \"" container "\", \"type\": \"bridge\"}}}"
+#define CONTAINER_EVENT(action, container)                                                       \
+	"{\"Type\": \"container\", \"Action\": \"" action "\", \"Actor\": {\"ID\": \"" container \
+	"\", \"Attributes\": {}}}"
+
+struct bed {
+	struct fake *fake;
+	struct docker *docker;
+	struct model *model; /* the newest */
+	unsigned models;
+};
+
+static int setup(void **state)
+{
+	struct bed *b = mem_new(1, sizeof(*b));
+
+	b->fake = fake_new();
+	fake_image(b->fake, "sha256:aa", "{\"Config\": {\"Labels\": {\"from\": \"image\"}}}");
+	fake_network(b->fake, "n1", FRONT(ENDPOINT("c1", "e1", "172.30.0.2")));
+	fake_container(b->fake, "c1", CONTAINER("c1", "web", "\"from\": \"image\", \"a\": \"b\""));
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *b = *state;
+
+	docker_stop(b->docker);
+	fake_free(b->fake);
+	model_free(b->model);
+	free(b);
+	return 0;
+}
+
+static void start_every(struct bed *b, unsigned interval)
+{
+	struct docker_options o = {.url = fake_url(b->fake), .list_interval = interval};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	assert_int_equal(docker_watch(&o, &b->docker, &err), 0);
+}
+
+static void start(struct bed *b)
+{
+	start_every(b, 600);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void give_up(struct bed *b)
+{
+	struct docker_status s;
+
+	docker_status(b->docker, &s);
+	fail_msg("waited in vain: state %d, %u models, %s", s.state, b->models,
+		 s.error ? s.error : "no error");
+}
+
+/* Takes what comes until IS says yes. */
+static void wait_until(struct bed *b, bool (*is)(struct bed *b))
+{
+	int64_t end = now_ms() + WAIT_MS;
+
+	while (!is(b)) {
+		struct pollfd p = {.fd = docker_fd(b->docker), .events = POLLIN};
+		struct model *m;
+
+		if (now_ms() > end)
+			give_up(b);
+		poll(&p, 1, 50);
+		m = docker_take(b->docker);
+		if (!m)
+			continue;
+		model_free(b->model);
+		b->model = m;
+		b->models++;
+	}
+}
+
+static bool in_state(struct bed *b, enum docker_state state, const char *error)
+{
+	struct docker_status s;
+	bool is;
+
+	docker_status(b->docker, &s);
+	is = s.state == state && (!error || (s.error && strstr(s.error, error)));
+	docker_status_done(&s);
+	return is;
+}
+
+static bool is_connected(struct bed *b)
+{
+	return in_state(b, DOCKER_CONNECTED, NULL) && b->model;
+}
+
+static unsigned long repaired(struct bed *b)
+{
+	struct docker_status s;
+
+	docker_status(b->docker, &s);
+	docker_status_done(&s);
+	return s.repaired;
+}
+
+/* The container of endpoint ID as the newest model has it: NULL if there is no such endpoint, "" if it has
+ * no container. */
+static const char *name_of(struct bed *b, const char *id)
+{
+	size_t e = b->model ? model_find_endpoint(b->model, id) : MODEL_NONE;
+
+	if (e == MODEL_NONE)
+		return NULL;
+	if (b->model->endpoints[e].container == MODEL_NONE)
+		return "";
+	return b->model->containers[b->model->endpoints[e].container].name;
+}
+
+static bool e1_is(struct bed *b, const char *name)
+{
+	const char *is = name_of(b, "e1");
+
+	return is && !strcmp(is, name);
+}
+
+static void test_first_listing(void **state)
+{
+	struct bed *b = *state;
+	const struct model_container *c;
+
+	start(b);
+	wait_until(b, is_connected);
+	assert_string_equal(b->model->engine_id, "FAKE");
+	assert_string_equal(b->model->engine_name, "Docker Engine");
+	assert_string_equal(b->model->engine_version, "20.10.24");
+	assert_string_equal(b->model->api_version, "1.41");
+	assert_true(e1_is(b, "web"));
+	c = b->model->containers;
+	assert_string_equal(c->labels[0].key, "a");
+	assert_false(c->labels[0].from_image);
+	assert_true(c->labels[1].from_image);
+	assert_true(fake_was_asked_as(b->fake, "/version"));
+	assert_true(fake_was_asked_as(b->fake, "/v1.41/containers/json?all=1"));
+	assert_true(fake_was_asked_as(b->fake, "/v1.41/images/sha256:aa/json"));
+	assert_int_equal(fake_asked(b->fake, "/containers/c1/json"), 0);
+}
+
+static void test_highest_version(void **state)
+{
+	struct bed *b = *state;
+
+	fake_answer(
+		b->fake, "/version", "200 OK",
+		"{\"Version\": \"29.0.0\", \"ApiVersion\": \"1.52\", \"MinAPIVersion\": \"1.44\"}");
+	start(b);
+	wait_until(b, is_connected);
+	assert_string_equal(b->model->api_version, "1.47");
+	assert_true(fake_was_asked_as(b->fake, "/v1.47/networks"));
+}
+
+static bool has_e2(struct bed *b)
+{
+	const char *name = name_of(b, "e2");
+
+	return name && !strcmp(name, "db");
+}
+
+static bool has_no_e1(struct bed *b)
+{
+	return b->model && !name_of(b, "e1");
+}
+
+static bool e1_is_renamed(struct bed *b)
+{
+	return e1_is(b, "front-door");
+}
+
+static void test_events(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_container(b->fake, "c2", CONTAINER("c2", "db", ""));
+	fake_network(
+		b->fake, "n1",
+		FRONT(ENDPOINT("c1", "e1", "172.30.0.2") "," ENDPOINT("c2", "e2", "172.30.0.3")));
+	assert_true(fake_event(b->fake, NETWORK_EVENT("connect", "n1", "c2")));
+	wait_until(b, has_e2);
+	fake_container(b->fake, "c1", CONTAINER("c1", "front-door", ""));
+	assert_true(fake_event(b->fake, CONTAINER_EVENT("rename", "c1")));
+	wait_until(b, e1_is_renamed);
+	/* Gone at once, even where the network's document cannot be had. */
+	fake_answer(b->fake, "/networks/n1", FAKE_HANG);
+	assert_true(fake_event(b->fake, NETWORK_EVENT("disconnect", "n1", "c1")));
+	wait_until(b, has_no_e1);
+	assert_true(has_e2(b));
+}
+
+static bool has_no_network(struct bed *b)
+{
+	return b->model && b->model->nnetworks == 0;
+}
+
+static void test_network_destroyed(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_network(b->fake, "n1", NULL);
+	assert_true(fake_event(b->fake, NETWORK_EVENT("destroy", "n1", "")));
+	wait_until(b, has_no_network);
+	assert_int_equal(b->model->nendpoints, 0);
+	assert_int_equal(b->model->ncontainers, 1);
+}
+
+static bool e2_is_nobody(struct bed *b)
+{
+	const char *name = name_of(b, "e2");
+
+	return name && !*name;
+}
+
+/* The network's document is ahead of the list of containers; no event comes when that has caught up. */
+static void test_unknown_container(void **state)
+{
+	struct bed *b = *state;
+
+	fake_network(
+		b->fake, "n1",
+		FRONT(ENDPOINT("c1", "e1", "172.30.0.2") "," ENDPOINT("c2", "e2", "172.30.0.3")));
+	start(b);
+	wait_until(b, e2_is_nobody);
+	assert_true(e1_is(b, "web"));
+	fake_container(b->fake, "c2", CONTAINER("c2", "db", ""));
+	wait_until(b, has_e2);
+	assert_int_equal(repaired(b), 0);
+}
+
+static bool is_lost(struct bed *b)
+{
+	return in_state(b, DOCKER_LOST, NULL);
+}
+
+static bool is_back(struct bed *b)
+{
+	struct docker_status s;
+
+	docker_status(b->docker, &s);
+	docker_status_done(&s);
+	return s.state == DOCKER_CONNECTED && s.connects == 2 && s.lost == 1 && b->models == 2;
+}
+
+static void test_stream_cut_mid_event(void **state)
+{
+	static const char half[] = "{\"Type\": \"netwo";
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_answer(b->fake, "/version", FAKE_500);
+	assert_true(fake_event_bytes(b->fake, half, sizeof(half) - 1));
+	fake_cut(b->fake);
+	wait_until(b, is_lost);
+	assert_int_equal(b->models, 1);
+	assert_true(in_state(b, DOCKER_LOST, b->fake ? NULL : ""));
+	fake_answer(b->fake, "/version", FAKE_AS_USUAL);
+	wait_until(b, is_back);
+	assert_true(e1_is(b, "web"));
+}
+
+static bool is_error_500(struct bed *b)
+{
+	return in_state(b, DOCKER_CONNECTING, ": GET /networks/n2: HTTP status 500: no luck");
+}
+
+/* Half of the listing is there, but half a model would look as if the rest had gone. */
+static void test_listing_fails_half_way(void **state)
+{
+	struct bed *b = *state;
+
+	fake_network(b->fake, "n2", "{\"Id\": \"n2\"}");
+	fake_answer(b->fake, "/networks/n2", FAKE_500);
+	start(b);
+	wait_until(b, is_error_500);
+	usleep(50 * 1000);
+	assert_null(docker_take(b->docker));
+	assert_true(fake_asked(b->fake, "/networks/n1") > 0);
+	fake_network(b->fake, "n2", NULL);
+	wait_until(b, is_connected);
+	assert_int_equal(b->model->nnetworks, 1);
+}
+
+static bool is_missing_field(struct bed *b)
+{
+	return in_state(b, DOCKER_LOST, ": GET /networks/n1: \"Name\" is missing");
+}
+
+/* Likewise when it fails later on: what was handed over stays in force. */
+static void test_answer_wrong_later(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_network(b->fake, "n1", "{\"Id\": \"n1\"}");
+	assert_true(fake_event(b->fake, NETWORK_EVENT("connect", "n1", "c1")));
+	wait_until(b, is_missing_field);
+	assert_int_equal(b->models, 1);
+}
+
+static bool is_garbage(struct bed *b)
+{
+	return in_state(b, DOCKER_CONNECTING,
+			": GET /containers/json: not valid JSON, at line 1 column 1: '[' or '{' "
+			"expected near '<'");
+}
+
+static void test_garbage(void **state)
+{
+	struct bed *b = *state;
+
+	fake_answer(b->fake, "/containers/json", "200 OK", "<html>hello!");
+	start(b);
+	wait_until(b, is_garbage);
+	assert_null(b->model);
+}
+
+static bool is_bad_event(struct bed *b)
+{
+	return in_state(b, DOCKER_LOST, ": GET /events: \"Actor\" is missing");
+}
+
+static void test_bad_event(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_answer(b->fake, "/version", FAKE_HANG);
+	assert_true(fake_event(b->fake, "{\"Type\": \"network\", \"Action\": \"connect\"}"));
+	wait_until(b, is_bad_event);
+}
+
+static bool is_too_old(struct bed *b)
+{
+	return in_state(
+		b, DOCKER_REFUSED,
+		": Docker Engine 19.03.15 is too old: it speaks the API up to version 1.40, "
+		"quaywall needs 1.41 (Docker 20.10)");
+}
+
+static void test_too_old(void **state)
+{
+	struct bed *b = *state;
+
+	fake_answer(b->fake, "/version", "200 OK",
+		    "{\"Version\": \"19.03.15\", \"ApiVersion\": \"1.40\"}");
+	start(b);
+	wait_until(b, is_too_old);
+	assert_null(b->model);
+}
+
+static bool is_podman(struct bed *b)
+{
+	return in_state(b, DOCKER_REFUSED, ": this is Podman (Docker Engine 4.3.1)");
+}
+
+static void test_podman(void **state)
+{
+	struct bed *b = *state;
+
+	fake_answer(b->fake, "/version", "200 OK\r\nlibpod-api-version: 4.3.1",
+		    "{\"Version\": \"4.3.1\", \"ApiVersion\": \"1.41\"}");
+	start(b);
+	wait_until(b, is_podman);
+}
+
+static bool asked_version(struct bed *b)
+{
+	return fake_asked(b->fake, "/version") > 0;
+}
+
+/* The engine's listener accepts long before the engine answers. */
+static void test_stop_while_it_hangs(void **state)
+{
+	struct bed *b = *state;
+	int64_t begin;
+
+	fake_answer(b->fake, "/version", FAKE_HANG);
+	start(b);
+	wait_until(b, asked_version);
+	begin = now_ms();
+	docker_stop(b->docker);
+	b->docker = NULL;
+	assert_true(now_ms() - begin < 1000);
+}
+
+static bool is_repaired(struct bed *b)
+{
+	return repaired(b) == 1 && has_e2(b);
+}
+
+static void test_listing_repairs(void **state)
+{
+	struct bed *b = *state;
+
+	start_every(b, 1);
+	wait_until(b, is_connected);
+	fake_container(b->fake, "c2", CONTAINER("c2", "db", ""));
+	fake_network(
+		b->fake, "n1",
+		FRONT(ENDPOINT("c1", "e1", "172.30.0.2") "," ENDPOINT("c2", "e2", "172.30.0.3")));
+	wait_until(b, is_repaired);
+}
+
+/* The engine throws events away when its reader is slow by 1024, and says nothing. */
+static void test_stream_is_drained_while_an_answer_hangs(void **state)
+{
+	struct bed *b = *state;
+	CLEANUP_FREE char *padding = mem_new(65536, 1);
+	CLEANUP_FREE char *line = NULL;
+
+	memset(padding, 'x', 65535);
+	line = mem_printf(
+		"{\"Type\": \"container\", \"Action\": \"start\", \"Actor\": {\"ID\": \"c1\", "
+		"\"Attributes\": {\"label\": \"%s\"}}}",
+		padding);
+	start(b);
+	wait_until(b, is_connected);
+	fake_answer(b->fake, "/containers/json?one", FAKE_HANG);
+	fake_answer(b->fake, "/networks/n1", FAKE_HANG);
+	for (int i = 0; i < 200; i++)
+		assert_true(fake_event(b->fake, line));
+}
+
+static bool listed_again(struct bed *b)
+{
+	return fake_asked(b->fake, "/containers/json") == 2;
+}
+
+static void test_event_too_long(void **state)
+{
+	struct bed *b = *state;
+	size_t len = 5u << 20;
+	CLEANUP_FREE char *line = mem_new(len + 1, 1);
+
+	memset(line, ' ', len);
+	start(b);
+	wait_until(b, is_connected);
+	assert_true(fake_event(b->fake, line));
+	wait_until(b, listed_again);
+	assert_true(in_state(b, DOCKER_CONNECTED, NULL));
+}
+
+static void test_wrong_options(void **state)
+{
+	struct docker_options o = {.url = "ssh://host"};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct docker *d = NULL;
+
+	(void)state;
+	assert_int_equal(docker_watch(&o, &d, &err), -EINVAL);
+	assert_null(d);
+	docker_stop(NULL);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_first_listing),
+		T(test_highest_version),
+		T(test_events),
+		T(test_network_destroyed),
+		T(test_unknown_container),
+		T(test_stream_cut_mid_event),
+		T(test_listing_fails_half_way),
+		T(test_answer_wrong_later),
+		T(test_garbage),
+		T(test_bad_event),
+		T(test_too_old),
+		T(test_podman),
+		T(test_stop_while_it_hangs),
+		T(test_listing_repairs),
+		T(test_stream_is_drained_while_an_answer_hangs),
+		T(test_event_too_long),
+		cmocka_unit_test(test_wrong_options),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -128,7 +128,13 @@ int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
 
 int netlink_request(struct mnl_socket *s, struct nlmsghdr *request)
 {
-	struct reading reading = {0};
+	return netlink_query(s, request, NULL, NULL);
+}
+
+int netlink_query(struct mnl_socket *s, struct nlmsghdr *request,
+		  int (*found)(const struct nlmsghdr *message, void *data), void *data)
+{
+	struct reading reading = {.found = found, .data = data};
 	int r;
 
 	request->nlmsg_flags |= NLM_F_ACK;

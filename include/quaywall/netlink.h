@@ -27,6 +27,10 @@ int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
 /* Sends REQUEST and waits for the acknowledgement. Returns 0 or what the kernel answered. */
 int netlink_request(struct mnl_socket *s, struct nlmsghdr *request);
 
+/* The same for a request that asks for one object: what comes before the acknowledgement goes to FOUND. */
+int netlink_query(struct mnl_socket *s, struct nlmsghdr *request,
+		  int (*found)(const struct nlmsghdr *message, void *data), void *data);
+
 static inline void netlink_cleanup(struct mnl_socket **s)
 {
 	if (*s)

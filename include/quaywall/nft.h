@@ -21,18 +21,26 @@ void nft_close(struct nft *n);
 
 /* Takes ownership of tables that this connection creates or changes from now on (flags owner and
  * persist), where the kernel has both flags (6.9 on); *RET says whether. With owner alone a table would
- * vanish with the process, so then neither is used. */
+ * vanish with the process, so then neither is used.
+ *
+ * A table that a dead owner left is adopted by the next nft_apply(), which must therefore be called
+ * even if there is no difference. A table without the flags cannot get them; the next nft_apply() then
+ * replaces it with all of WANTED, in one transaction. */
 int nft_set_owner(struct nft *n, bool *ret, struct error *err);
 
 /* Applies D, which turned the kernel's table into WANTED's, in one transaction. ENOBUFS, EINTR and the
  * like are retried here; -EBUSY and -ENOENT (someone else wrote meanwhile) and -EEXIST go back to
  * the caller, who dumps and compares anew; -EPERM: another process owns the table. ERR names the
- * object that the kernel refused, with the comment (FILE:LINE) of the rule or element if it has one. */
+ * object that the kernel refused, with the comment (FILE:LINE) of the rule or element if it has one.
+ * During thousands of elements the monitor is off; what others changed then is told by the next
+ * nft_monitor_dispatch(), which should follow without waiting for the fd. */
 int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d,
 	      struct error *err);
 
 /* Reads a table into a sorted ruleset; *RET is NULL where there is none. A rule that is not of our
- * making is marked unknown. Consistent: a dump that a writer disturbed is taken again. */
+ * making is marked unknown, and so is a base chain of a table that someone made dormant (the next
+ * nft_apply() wakes it). Elements of dynamic sets are left out. Consistent: a dump that a writer
+ * disturbed is taken again; -EINTR only if that never ends. */
 int nft_dump(struct nft *n, const char *table, uint8_t family, struct ruleset **ret,
 	     struct error *err);
 

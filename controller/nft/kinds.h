@@ -1,0 +1,35 @@
+/*
+ * kinds: what nft and the kernel call the kinds of things that a ruleset holds; encoding and decoding
+ * read the same tables.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quaywall/ruleset.h"
+
+/* The number of a field's type in nft, by which `nft list` knows how to print a key. A concatenation
+ * puts them one behind the other, 6 bits each. */
+uint32_t kind_type(enum ruleset_field f);
+bool kind_field(uint32_t type, enum ruleset_field *ret);
+#define KIND_TYPE_BITS 6
+
+/* What nft notes in a set about the byte order of a key: 0 unknown, 1 the host's, 2 the network's. */
+uint32_t kind_byte_order(enum ruleset_field f);
+
+/* How a part of a packet gets into a register. */
+enum kind_source { SOURCE_META, SOURCE_PAYLOAD, SOURCE_CT };
+
+struct kind_load {
+	enum kind_source source;
+	uint32_t key;	       /* NFT_META_*, NFT_PAYLOAD_*_HEADER or NFT_CT_* */
+	uint32_t offset, size; /* of a payload; size is also what a register takes of the others */
+};
+
+const struct kind_load *kind_load(enum ruleset_load load);
+bool kind_load_of(const struct kind_load *l, enum ruleset_load *ret);
+
+/* Where an IP header holds its addresses. */
+uint32_t kind_address_offset(uint8_t family, bool source);

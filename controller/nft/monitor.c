@@ -1,0 +1,113 @@
+#include "quaywall/nft.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "internal.h"
+#include "quaywall/mem.h"
+#include "quaywall/netlink.h"
+
+/* Enough that a burst of other tables' changes is not lost; what is lost counts as a change. */
+#define MONITOR_SPACE (1 << 20)
+
+static int set_membership(struct nft *n, int option, struct error *err)
+{
+	int group = NFNLGRP_NFTABLES;
+
+	if (mnl_socket_setsockopt(n->monitor, option, &group, sizeof(group)) < 0)
+		return error_set(err, -errno, "cannot subscribe to changes of the rules: %s",
+				 strerror(errno));
+	return 0;
+}
+
+int nft_monitor(struct nft *n, struct error *err)
+{
+	int space = MONITOR_SPACE, r;
+
+	(void)setsockopt(mnl_socket_get_fd(n->monitor), SOL_SOCKET, SO_RCVBUFFORCE, &space,
+			 sizeof(space));
+	r = set_membership(n, NETLINK_ADD_MEMBERSHIP, err);
+	if (r < 0)
+		return r;
+	n->watching = true;
+	return 0;
+}
+
+int nft_monitor_fd(const struct nft *n)
+{
+	return n->watching ? mnl_socket_get_fd(n->monitor) : -1;
+}
+
+int monitor_pause(struct nft *n, uint32_t *ret, struct error *err)
+{
+	int r = set_membership(n, NETLINK_DROP_MEMBERSHIP, err);
+
+	return r < 0 ? r : nft_generation(n, ret, err);
+}
+
+int monitor_resume(struct nft *n, uint32_t before, struct error *err)
+{
+	uint32_t now = before;
+	int r = set_membership(n, NETLINK_ADD_MEMBERSHIP, err);
+
+	if (r < 0)
+		return r;
+	r = nft_generation(n, &now, err);
+	if (r < 0)
+		return r;
+	if (now - before > 1)
+		n->missed = true;
+	return 0;
+}
+
+/* The name of the table is attribute 1 of every message of nf_tables but that of a new generation. */
+static bool concerns(const struct nlmsghdr *m, const char *table)
+{
+	const struct nlattr *attr;
+
+	if (NFNL_SUBSYS_ID(m->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
+	    NFNL_MSG_TYPE(m->nlmsg_type) == NFT_MSG_NEWGEN)
+		return false;
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			return strcmp(mnl_attr_get_str(attr), table) == 0;
+	}
+	return false;
+}
+
+/* A message carries the port id of the socket whose transaction it tells of. */
+static bool is_foreign_change(const struct nft *n, const struct nlmsghdr *m, const char *table)
+{
+	return m->nlmsg_pid != mnl_socket_get_portid(n->requests) && concerns(m, table);
+}
+
+int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct error *err)
+{
+	_Alignas(struct nlmsghdr) char data[NETLINK_READ_SIZE];
+	bool changed = n->missed;
+	ssize_t got;
+	int left;
+
+	n->missed = false;
+	for (;;) {
+		got = recv(mnl_socket_get_fd(n->monitor), data, sizeof(data), MSG_DONTWAIT);
+		if (got < 0 && errno == EAGAIN)
+			break;
+		if (got < 0 && errno == ENOBUFS)
+			changed = true;
+		else if (got < 0 && errno != EINTR)
+			return error_set(err, -errno, "cannot read changes of the rules: %s",
+					 strerror(errno));
+		left = got < 0 ? 0 : (int)got;
+		for (const struct nlmsghdr *m = (const struct nlmsghdr *)data;
+		     mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+			changed |= is_foreign_change(n, m, table);
+	}
+	*ret = changed;
+	return 0;
+}

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from .roots import GENERATIONS, ensure_root
+from .roots import root_of
 from .space import DIES_WITH_US, CommandError, Space, children, run, wait_gone
 from .state import State, base, build_probe
 
@@ -112,9 +112,12 @@ class Engine:
     def netns_of(self, pid: int) -> str:
         raise NotImplementedError
 
+    def client(self) -> list[str]:
+        return ["docker"]
+
     def docker(self, *argv: str, stdin: bytes | None = None, timeout: float = 60) -> str:
         done = subprocess.run(
-            ["/usr/bin/docker", "-H", self.url, *argv],
+            [*self.client(), "-H", self.url, *argv],
             input=stdin if stdin is not None else b"",
             capture_output=True,
             env=self._environment,
@@ -205,12 +208,13 @@ class PrivateEngine(Engine):
     ) -> None:
         super().__init__()
         self.generation = generation
-        root = ensure_root(GENERATIONS[generation])
+        root = root_of(generation)
         self.state = State()
         self.path = self.state.path
         self.socket = self.path / "docker.sock"
         self.url = f"unix://{self.socket}"
         self.options = dict(options or {})
+        self._own_client = (root / "usr/bin/docker").exists()
         self._process: subprocess.Popen[bytes] | None = None
         names = {
             "root": root,
@@ -241,6 +245,12 @@ class PrivateEngine(Engine):
         )
         space.sysctl(**{"net__bridge__bridge-nf-call-iptables": 0})
         space.sysctl(**{"net__bridge__bridge-nf-call-ip6tables": 0})
+
+    def client(self) -> list[str]:
+        """Its own where it has one: clients refuse engines that are much older than they are."""
+        if self._own_client and self.space:
+            return self.space.inside_argv("/usr/bin/docker")
+        return ["/usr/bin/docker"]
 
     def netns_of(self, pid: int) -> str:
         if pid == 0:

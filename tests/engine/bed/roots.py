@@ -7,6 +7,7 @@ from pathlib import Path
 from .state import base, locked
 
 PACKAGES = "docker.io,iptables,nftables"
+HOST = "host"  # stands for the engine that the machine has, of whatever version
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,7 @@ class Generation:
     name: str
     suite: str  # the Debian that carries it
     versions: tuple[str, ...]  # what its /version may begin with
+    more: str = ""  # packages that older suites do not have
 
 
 # Debian's unstable moves on; what counts is that it is newer than what the other two show.
@@ -21,8 +23,8 @@ GENERATIONS = {
     g.name: g
     for g in (
         Generation("20.10", "bookworm", ("20.10.",)),
-        Generation("26.1", "trixie", ("26.1.",)),
-        Generation("28.5", "unstable", ("28.", "29.")),
+        Generation("26.1", "trixie", ("26.1.",), ",docker-cli"),
+        Generation("28.5", "unstable", ("28.", "29."), ",docker-cli"),
     )
 }
 
@@ -32,6 +34,10 @@ def dockerd_version(root: Path) -> str:
     argv = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Version}", "docker.io"]
     found = subprocess.run(argv, capture_output=True, text=True, check=False)
     return found.stdout.split("+")[0] if found.returncode == 0 else ""
+
+
+def root_of(name: str) -> Path:
+    return Path("/") if name == HOST else ensure_root(GENERATIONS[name])
 
 
 def ensure_root(generation: Generation) -> Path:
@@ -54,7 +60,8 @@ def make_root(generation: Generation, root: Path) -> None:
     if fresh.exists():
         subprocess.run(["rm", "-rf", "--one-file-system", fresh], check=True)
     log = base() / f"debootstrap-{generation.name}.log"
-    argv = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", generation.suite, str(fresh)]
+    packages = PACKAGES + generation.more
+    argv = ["debootstrap", "--variant=minbase", f"--include={packages}", generation.suite, str(fresh)]
     with open(log, "wb") as out:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
     if done.returncode:

@@ -1,0 +1,66 @@
+# What quaywall needs from Debian, by name. Sourced by tests/run and contrib/demo.
+
+build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-dev libyaml-dev
+	libjansson-dev libcurl4-openssl-dev libcmocka-dev"
+bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
+test_packages="clang clang-format-14 python3-pytest debootstrap"
+
+installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing_of() {
+	for package; do
+		installed "$package" || printf ' %s' "$package"
+	done
+}
+
+apt_install() {
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null
+}
+
+# install_packages NAME...: those that are not there. A machine that has all is left alone, and needs
+# no network.
+install_packages() {
+	want=$(missing_of "$@")
+	[ -n "$want" ] || return 0
+	echo "installing from Debian:$want"
+	apt-get update -q </dev/null
+	# shellcheck disable=SC2086 # a list of names
+	apt_install $want
+}
+
+# install_engine: docker.io, unless the machine has an engine already, of whatever origin: a second
+# package would replace it. The package starts its engine when it is installed, on the machine's own
+# network; here it must not, so it is told that services do not run for the time of the installation.
+install_engine() {
+	[ ! -e /usr/sbin/dockerd ] && [ ! -e /usr/bin/dockerd ] || return 0
+	echo "installing from Debian: docker.io (its service is neither started nor enabled)"
+	apt-get update -q </dev/null
+	engine="docker.io"
+	apt-cache show docker-cli >/dev/null 2>&1 && engine="docker.io docker-cli"
+	made=
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod 755 /usr/sbin/policy-rc.d
+		made=yes
+	fi
+	status=0
+	# shellcheck disable=SC2086
+	apt_install $engine || status=$?
+	[ -z "$made" ] || rm -f /usr/sbin/policy-rc.d
+	if command -v systemctl >/dev/null; then
+		systemctl disable -q docker.service docker.socket containerd.service 2>/dev/null || :
+	fi
+	return $status
+}
+
+# load_bridge_filter: br_netfilter for the namespaces of the engines. Where it was not loaded before, the
+# machine's own bridges go on without it.
+load_bridge_filter() {
+	[ ! -e /proc/sys/net/bridge ] || return 0
+	modprobe br_netfilter 2>/dev/null || return 0
+	for name in iptables ip6tables arptables; do
+		echo 0 >"/proc/sys/net/bridge/bridge-nf-call-$name"
+	done
+}

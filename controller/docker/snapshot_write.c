@@ -4,20 +4,17 @@
 #include <string.h>
 
 #include "node.h"
+#include "quaywall/utf8.h"
 
 /* Text of any bytes: the host's interface names need not be UTF-8, which JSON has to be. */
 static json_t *text_or_null(const char *s)
 {
 	CLEANUP_BUF struct buf clean = BUF_INIT;
-	json_t *json;
+	json_t *whole = s ? json_string(s) : json_null();
 
-	if (!s)
-		return json_null();
-	json = json_string(s);
-	if (json)
-		return json;
-	for (; *s; s++)
-		buf_char(&clean, (unsigned char)*s < 0x80 ? *s : '?');
+	if (whole)
+		return whole;
+	utf8_clean(s, &clean);
 	return json_string(buf_text(&clean));
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/utf8.h"
 
 #define SHORT_ID 12 /* as many characters of an id as the engine's own listings show */
 
@@ -67,12 +68,12 @@ void model_container_title(const struct model_container *c, struct buf *out)
 {
 	const char *project = model_container_project(c);
 	const char *service = model_container_service(c);
+	CLEANUP_BUF struct buf title = BUF_INIT;
 
-	if (!project || !service) {
-		add_name(c, out);
-		return;
-	}
-	buf_printf(out, "%s/%s (", project, service);
-	add_name(c, out);
-	buf_char(out, ')');
+	if (project && service)
+		buf_printf(&title, "%s/%s (", project, service);
+	add_name(c, &title);
+	if (project && service)
+		buf_char(&title, ')');
+	utf8_clean(buf_text(&title), out);
 }

@@ -3,43 +3,7 @@
 #include <stdint.h>
 
 #include "internal.h"
-
-/* Bytes of the character that BYTE begins; 0 for one that begins none. */
-static size_t sequence_len(uint8_t byte)
-{
-	if (byte < 0x80)
-		return 1;
-	if (byte >= 0xc2 && byte <= 0xdf)
-		return 2;
-	if (byte >= 0xe0 && byte <= 0xef)
-		return 3;
-	return byte >= 0xf0 && byte <= 0xf4 ? 4 : 0;
-}
-
-static bool is_surrogate_or_overlong(uint32_t c, size_t len)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	return c < least[len] || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff;
-}
-
-/* Decodes one character of TEXT. Returns its bytes, or 0 where there is none. */
-static size_t decode(const char *text, size_t left, uint32_t *ret)
-{
-	size_t len = sequence_len((uint8_t)text[0]);
-	if (!len || len > left)
-		return 0;
-
-	uint32_t c = (uint8_t)text[0] & (len == 1 ? 0x7f : 0xff >> (len + 1));
-	for (size_t i = 1; i < len; i++) {
-		if (((uint8_t)text[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | ((uint8_t)text[i] & 0x3f);
-	}
-	if (is_surrogate_or_overlong(c, len))
-		return 0;
-	*ret = c;
-	return len;
-}
+#include "quaywall/utf8.h"
 
 /* As YAML 1.1 has it, which is what libyaml would refuse, without a line. */
 static bool is_control(uint32_t c)
@@ -90,7 +54,7 @@ bool text_check(const char *file, const char *text, size_t len, struct policy_pr
 
 	for (size_t i = 0, n; i < len; i += n) {
 		uint32_t c;
-		n = decode(text + i, len - i, &c);
+		n = utf8_decode(text + i, len - i, &c);
 		if (!n) {
 			problem_error(p, &pos.where, "not UTF-8 (expected text in UTF-8)");
 			return false;

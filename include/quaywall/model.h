@@ -125,7 +125,7 @@ const char *model_container_project(const struct model_container *c);
 const char *model_container_service(const struct model_container *c);
 
 /* Appends the name a person uses: "shop/db (shop-db-1)" for a Compose or Swarm container, else its
- * name, else the first 12 characters of its id. */
+ * name, else the first 12 characters of its id; fit for a terminal (see utf8_clean()). */
 struct buf;
 void model_container_title(const struct model_container *c, struct buf *out);
 

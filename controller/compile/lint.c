@@ -12,6 +12,7 @@ struct lint {
 	const struct policy_document *doc;
 	struct policy_problems *p;
 	bool invented; /* the model says nothing about what exists */
+	bool idle; /* the document governs nothing, so its other selectors hardly select either */
 };
 
 typedef bool (*endpoint_test)(const struct lint *l, const struct compile_instance *in,
@@ -55,17 +56,21 @@ static bool has_instance(const struct lint *l)
 	return false;
 }
 
-static void check_governs(const struct lint *l)
+/* Returns whether the document governs something. */
+static bool check_governs(const struct lint *l)
 {
-	if (!l->doc->governs)
-		return;
+	const struct selector *s = l->doc->governs;
+
+	if (!s || some_endpoint(l, is_governed, NULL))
+		return true;
 	if (!has_instance(l))
-		policy_problem_add(l->p, POLICY_WARNING, &l->doc->governs->where,
+		policy_problem_add(l->p, POLICY_WARNING, &s->where,
 				   "no project matches '%s', so the template holds for none",
 				   l->doc->scope);
-	else if (!some_endpoint(l, is_governed, NULL))
-		policy_problem_add(l->p, POLICY_WARNING, &l->doc->governs->where,
+	else
+		policy_problem_add(l->p, POLICY_WARNING, &s->where,
 				   "%s governs no running container", l->doc->name);
+	return false;
 }
 
 static void check_selector(const struct lint *l, const struct selector *s, const char *what)
@@ -235,7 +240,7 @@ static void check_rule(const struct lint *l, size_t index)
 		check_except(l, &rule->from[i]);
 	for (size_t i = 0; i < rule->nto; i++)
 		check_except(l, &rule->to[i]);
-	if (l->invented)
+	if (l->invented || l->idle)
 		return;
 	check_peers(l, rule->from, rule->nfrom);
 	check_peers(l, rule->to, rule->nto);
@@ -255,12 +260,10 @@ void compile_lint(const struct compiled *c, struct policy_problems *p)
 	l.invented = !strcmp(l.model->engine_name, COMPILE_INVENTED);
 	for (size_t d = 0; d < set->ndocuments; d++) {
 		l.doc = &set->documents[d];
-		if (!l.invented) {
-			check_governs(&l);
+		l.idle = !l.invented && !check_governs(&l);
+		if (!l.invented && !l.idle)
 			check_groups(&l);
-		}
-		/* Of a template without an instance everything else would select nothing. */
-		for (size_t r = 0; r < l.doc->nrules && (l.invented || has_instance(&l)); r++)
+		for (size_t r = 0; r < l.doc->nrules; r++)
 			check_rule(&l, r);
 	}
 }

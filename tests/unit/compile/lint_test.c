@@ -47,7 +47,8 @@ static void test_selects_nothing(void **state)
 		    "p.yaml:3:10: warning: group 'api' selects no running container\n"
 		    "p.yaml:4:26: warning: {service: typo} selects no running "
 		    "container\n");
-	check("policy: a\nfor: {service: typo}\n",
+	/* Once is enough. */
+	check("policy: a\nfor: {service: typo}\nallow: [{from: {service: x}, to: {service: typo}}]\n",
 	      "p.yaml:2:6: warning: a governs no running container\n");
 	check("policy: a\nfor: {project: \"x-*\"}\nallow: [{from: {service: typo}, to: {}}]\n",
 	      "p.yaml:2:6: warning: no project matches 'x-*', so the template holds for none\n");

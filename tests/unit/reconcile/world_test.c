@@ -68,6 +68,7 @@ static void test_one_run_names_the_errors_of_settings_and_policies(void **state)
 	struct world w = {.settings = NULL};
 
 	(void)state;
+	(void)policy;
 	assert_int_equal(world_load(&w, &options, &p, NULL), -EINVAL);
 	world_drop(&w, NULL);
 	assert_int_equal(policy_problems_errors(&p), 2);

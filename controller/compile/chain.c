@@ -33,6 +33,22 @@ bool has_publish_chain(const struct compiled *c, const struct identity *id)
 	       (id->is_container && c->settings->publish == DEFAULT_LOCAL);
 }
 
+/* Whether some of the rules can mean the host. */
+static bool concerns_host(const struct held_list *list)
+{
+	for (size_t i = 0; i < list->len; i++) {
+		const struct policy_rule *rule = list->items[i].rule;
+
+		for (size_t p = 0; p < rule->nfrom; p++) {
+			enum policy_peer_kind kind = rule->from[p].kind;
+
+			if (kind == PEER_ANY || kind == PEER_HOST || kind == PEER_CIDR)
+				return true;
+		}
+	}
+	return false;
+}
+
 bool has_chain(const struct compiled *c, const struct identity *id, enum side side)
 {
 	switch (side) {
@@ -44,7 +60,7 @@ bool has_chain(const struct compiled *c, const struct identity *id, enum side si
 	case SIDE_HOST: /* published ports of others may be refused by their end alone */
 		return c->enforcing || c->auditing;
 	case SIDE_LOCAL:
-		return id->deny[DIR_INGRESS].len ||
+		return concerns_host(&id->deny[DIR_INGRESS]) ||
 		       (id->is_container && c->settings->host_to_containers == DEFAULT_DENY);
 	case SIDE_OUTSIDE:
 		return id->deny[DIR_INGRESS].len || has_publish_chain(c, id);

@@ -91,13 +91,30 @@ static void add_matches(const struct form *form, const struct variant *v, struct
 
 /* ---- limits ---- */
 
+/*
+ * A limit is the rule's, whichever identity's chain it is met in: "limit_shop.3_in" for the fourth rule of
+ * the document. Both ends of a flow count it, so each direction has its own.
+ */
+static char *limit_name(const struct form *form)
+{
+	const struct compile_instance *in = &form->held->in->public;
+	bool out = form->clause->side == SIDE_FROM || form->clause->side == SIDE_HOST;
+	CLEANUP_FREE char *text = mem_printf(
+		"%s%s%s.%zu_%s", in->document->name, in->document->is_template ? "/" : "",
+		in->document->is_template ? in->scope : "",
+		(size_t)(form->held->rule - in->document->rules), out ? "out" : "in");
+
+	return ruleset_identifier("limit_", text);
+}
+
 static void add_dynset(const struct form *form, struct ruleset_rule *rule, const char *what, int f,
 		       struct ruleset_expr expr)
 {
 	const struct policy_limit *limit = &form->held->rule->limit;
 	enum ruleset_field field = limit->per_source ? family_field(f) : FIELD_PROTOCOL;
+	CLEANUP_FREE char *base = limit_name(form);
 	CLEANUP_FREE char *name =
-		mem_printf("%s_%s%s", form->name, what, limit->per_source ? family_digit[f] : "");
+		mem_printf("%s_%s%s", base, what, limit->per_source ? family_digit[f] : "");
 	bool fresh;
 	struct ruleset_set *set =
 		set_get(form->clause->w, name, SET_DYNAMIC, FIELDS(field), &fresh);
@@ -136,7 +153,7 @@ static void add_rate(const struct form *form, struct ruleset_rule *rule, int f)
 						  .burst = limit->burst});
 		return;
 	}
-	name = mem_printf("%s_rate", form->name);
+	name = limit_name(form);
 	if (!has_limit(form->clause->w->r, name))
 		ruleset_add_limit(form->clause->w->r, name, limit->new_rate, limit->new_unit,
 				  limit->burst);

@@ -162,6 +162,8 @@ void selector_print(const struct policy_document *doc, const struct selector *s,
 		    struct buf *out);
 /* Whether S cannot be shown as resolved without multiplying it out; RESOLVE is wrong then. */
 bool selector_is_tangled(const struct selector *s);
+/* How deep S nests with its groups spelled out. */
+size_t selector_depth(const struct policy_document *doc, const struct selector *s);
 
 /* ---- quote.c ---- */
 

@@ -68,7 +68,8 @@ static void take_items(struct node *n, struct node *from)
 	from->nitems = 0;
 }
 
-static void take_merged(struct node *n, struct node *value, struct policy_problems *p)
+static void take_merged(struct node *n, const struct node *key, struct node *value,
+			struct policy_problems *p)
 {
 	if (value->kind == NODE_MAPPING) {
 		take_items(n, value);
@@ -78,7 +79,7 @@ static void take_merged(struct node *n, struct node *value, struct policy_proble
 	for (size_t i = 0; good && i < value->nitems; i++)
 		good = value->items[i]->kind == NODE_MAPPING;
 	if (!good) {
-		problem_error(p, &value->where,
+		problem_error(p, &key->where,
 			      "\"<<\" merges no mapping (expected *NAME, or a list of them)");
 		return;
 	}
@@ -119,7 +120,7 @@ void mapping_merge(struct node *n, struct policy_problems *p)
 	struct node *key = n->items[at], *value = n->items[at + 1];
 	memmove(n->items + at, n->items + at + 2, (n->nitems - at - 2) * sizeof(*n->items));
 	n->nitems -= 2;
-	take_merged(n, value, p);
+	take_merged(n, key, value, p);
 	node_free(key);
 	node_free(value);
 	drop_hidden(n);

@@ -251,6 +251,30 @@ static bool read_end_mapping(struct reader *r, const struct node *n, struct poli
 	return cidr_read(r->problems, cidr, "cidr", &ret->peer.cidr);
 }
 
+/* A list is one selector here, as every pair must have the verdict. */
+static bool check_end_list(struct reader *r, const struct node *n)
+{
+	char word[CLIP_SIZE];
+	bool good = true;
+
+	for (size_t i = 0; i < n->nitems; i++) {
+		const struct node *item = n->items[i];
+		const char *what = NULL;
+		if (item->kind == NODE_MAPPING)
+			what = literal_key(item);
+		else if (item->kind == NODE_SCALAR &&
+			 (peer_is_word(item->text) || peer_looks_like_address(item->text)))
+			what = item->text;
+		if (!what || node_is_empty(item))
+			continue;
+		problem_error(r->problems, &item->where,
+			      "\"%s\" in a list of expect (expected selectors and groups alone)",
+			      clip(what, word));
+		good = false;
+	}
+	return good;
+}
+
 bool end_read(struct reader *r, const struct node *n, const char *label, struct policy_end *ret)
 {
 	char word[CLIP_SIZE];
@@ -259,6 +283,8 @@ bool end_read(struct reader *r, const struct node *n, const char *label, struct 
 	peer->where = n->where;
 	if (n->kind == NODE_MAPPING && literal_key(n))
 		return ret->set = read_end_mapping(r, n, ret);
+	if (n->kind == NODE_SEQUENCE && !check_end_list(r, n))
+		return false;
 	if (!read_peer(r, n, label, peer))
 		return false;
 	if (peer->kind != PEER_SELECTOR && peer->kind != PEER_HOST && peer->kind != PEER_CIDR) {

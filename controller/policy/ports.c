@@ -65,38 +65,38 @@ static int parse_protocols(const char *text, struct protocol_list *ret, struct e
 	}
 }
 
-static int parse_number(const char *text, size_t len, uint16_t *ret, struct error *err)
+static int parse_number(const char *text, size_t len, uint16_t *ret)
 {
 	uint32_t value;
-	char word[CLIP_SIZE];
 
-	if (number_parse(text, len, UINT16_MAX, &value) < 0 || (len > 1 && text[0] == '0')) {
-		char *copy CLEANUP_FREE = mem_strndup(text, len);
-		return error_set(err, -EINVAL,
-				 "\"%s\" is no port (expected a number from 1 to 65535)",
-				 clip(copy, word));
-	}
-	if (value == 0)
-		return error_set(err, -EINVAL, "port 0 (expected a number from 1 to 65535)");
+	if (number_parse(text, len, UINT16_MAX, &value) < 0 || (len > 1 && text[0] == '0'))
+		return -EINVAL;
 	*ret = (uint16_t)value;
 	return 0;
 }
 
-static int parse_range(const char *text, size_t len, struct policy_ports *ret, struct error *err)
+/* "8000" or "8000-8100", the LEN bytes before the protocol. */
+static int parse_numbers(const char *text, size_t len, struct policy_ports *ret)
 {
 	const char *dash = memchr(text, '-', len);
 	size_t first_len = dash ? (size_t)(dash - text) : len;
 
-	int r = parse_number(text, first_len, &ret->first, err);
-	if (r < 0)
-		return r;
-	if (!dash) {
-		ret->last = ret->first;
-		return 0;
-	}
-	r = parse_number(dash + 1, len - first_len - 1, &ret->last, err);
-	if (r < 0)
-		return r;
+	if (parse_number(text, first_len, &ret->first) < 0)
+		return -EINVAL;
+	ret->last = ret->first;
+	return dash ? parse_number(dash + 1, len - first_len - 1, &ret->last) : 0;
+}
+
+static int parse_range(const char *text, size_t len, struct policy_ports *ret, struct error *err)
+{
+	char word[CLIP_SIZE];
+
+	if (parse_numbers(text, len, ret) < 0)
+		return error_set(err, -EINVAL,
+				 "\"%s\" is no port (expected numbers from 1 to 65535)",
+				 clip(text, word));
+	if (ret->first == 0 || ret->last == 0)
+		return error_set(err, -EINVAL, "port 0 (expected a number from 1 to 65535)");
 	if (ret->last < ret->first)
 		return error_set(err, -EINVAL, "%u-%u runs backwards (expected %u-%u)", ret->first,
 				 ret->last, ret->last, ret->first);
@@ -131,7 +131,7 @@ int policy_ports_parse(const char *text, struct policy_ports **ret, size_t *ret_
 		       struct error *err)
 {
 	struct protocol_list list = {.items = {IPPROTO_TCP}, .len = 1};
-	struct policy_ports range;
+	struct policy_ports range = {0};
 
 	if (*text < '0' || *text > '9')
 		return parse_whole(text, ret, ret_len, err);

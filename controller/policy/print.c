@@ -246,12 +246,18 @@ static void print_head(const struct printer *p)
 	}
 }
 
-static bool peers_are_tangled(const struct policy_peer *peers, size_t len)
+/* What stands around a selector, and a label's value inside it, are YAML levels too. */
+#define RESOLVED_DEPTH_MAX (YAML_DEPTH_MAX - 6)
+
+static bool may_resolve_peers(const struct policy_document *doc, const struct policy_peer *peers,
+			      size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (peers[i].selector && selector_is_tangled(peers[i].selector))
-			return true;
-	return false;
+	for (size_t i = 0; i < len; i++) {
+		const struct selector *s = peers[i].selector;
+		if (s && (selector_is_tangled(s) || selector_depth(doc, s) > RESOLVED_DEPTH_MAX))
+			return false;
+	}
+	return true;
 }
 
 /* A template has no project to show before it meets a model. */
@@ -263,19 +269,19 @@ static bool may_resolve(const struct policy_document *doc)
 		if (selector_is_tangled(doc->groups[i].selector))
 			return false;
 	for (size_t i = 0; i < doc->nrules; i++)
-		if (peers_are_tangled(doc->rules[i].from, doc->rules[i].nfrom) ||
-		    peers_are_tangled(doc->rules[i].to, doc->rules[i].nto))
+		if (!may_resolve_peers(doc, doc->rules[i].from, doc->rules[i].nfrom) ||
+		    !may_resolve_peers(doc, doc->rules[i].to, doc->rules[i].nto))
 			return false;
 	for (size_t i = 0; i < doc->nexpects; i++)
-		if (peers_are_tangled(&doc->expects[i].from.peer, 1) ||
-		    peers_are_tangled(&doc->expects[i].to.peer, 1))
+		if (!may_resolve_peers(doc, &doc->expects[i].from.peer, 1) ||
+		    !may_resolve_peers(doc, &doc->expects[i].to.peer, 1))
 			return false;
 	return true;
 }
 
-static void print_document(const struct policy_document *doc, struct buf *out)
+static void print_document_as(const struct policy_document *doc, bool resolve, struct buf *out)
 {
-	struct printer p = {.doc = doc, .resolve = may_resolve(doc), .out = out};
+	struct printer p = {.doc = doc, .resolve = resolve, .out = out};
 
 	print_head(&p);
 	print_groups(&p);
@@ -283,6 +289,19 @@ static void print_document(const struct policy_document *doc, struct buf *out)
 	print_rules(&p, POLICY_DENY);
 	print_rules(&p, POLICY_PUBLISH);
 	print_expects(&p);
+}
+
+/* Spelled out, groups can make a document larger than one may be; it is to be read back. */
+static void print_document(const struct policy_document *doc, struct buf *out)
+{
+	size_t start = out->len;
+	bool resolve = may_resolve(doc);
+
+	print_document_as(doc, resolve, out);
+	if (!resolve || out->len - start <= YAML_DOCUMENT_MAX)
+		return;
+	buf_truncate(out, start);
+	print_document_as(doc, false, out);
 }
 
 void policy_set_print(const struct policy_set *set, struct buf *out)

@@ -73,6 +73,20 @@ bool selector_is_tangled(const struct selector *s)
 	return s->kind == SELECTOR_ALL && mixed > 1 && naming_of(s) == MIXED;
 }
 
+size_t selector_depth(const struct policy_document *doc, const struct selector *s)
+{
+	size_t deepest = 0;
+
+	if (s->kind == SELECTOR_GROUP)
+		return selector_depth(doc, doc->groups[s->group].selector);
+	for (size_t i = 0; i < s->nchildren; i++) {
+		size_t depth = selector_depth(doc, s->children[i]);
+		if (depth > deepest)
+			deepest = depth;
+	}
+	return deepest + 1;
+}
+
 /* SCOPED: the alternatives here get the document's project unless they name one. */
 static void print_item(const struct printer *p, const struct selector *s, bool scoped);
 

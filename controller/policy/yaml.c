@@ -46,7 +46,9 @@ static const struct {
 	const char *problem, *text;
 } syntax[] = {
 	{"mapping values are not allowed in this context",
-	 "a \": \" where no key can stand (expected quotes around a text that holds it)"},
+	 "a \": \" where no key can stand (expected quotes around a text that holds it, or less indentation)"},
+	{"found unexpected ':'",
+	 "a \":\" that nothing follows (expected a value, or quotes around the text)"},
 	{"could not find expected ':'", "a key without \":\" (expected KEY: VALUE)"},
 	{"did not find expected key",
 	 "a line that belongs to nothing (expected a key, indented like its neighbours)"},

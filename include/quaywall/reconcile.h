@@ -72,7 +72,8 @@ int reconcile_explain(const struct compiled *c, const struct model *m,
 /* What of M the rules cannot reach, and why: [{"what": …, "why": …}]. SETTINGS may be NULL. */
 json_t *reconcile_not_governed(const struct model *m, const struct settings *settings);
 
-/* A JSON string of any bytes: what is no UTF-8 becomes '?'. NULL gives null. */
+/* A JSON string of any bytes: what is no UTF-8, or could steer a terminal, becomes '?'; new lines and tabs
+ * stay. NULL gives null. */
 json_t *reconcile_json_text(const char *text);
 
 static inline void reconcile_cleanup_json(json_t **j)

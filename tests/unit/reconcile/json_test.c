@@ -37,11 +37,22 @@ static void test_what_is_no_utf8(void **state)
 	expect_text("\xc3\xa9\xfe", "\xc3\xa9?"); /* what is right stays */
 }
 
+static void test_what_could_steer_a_terminal(void **state)
+{
+	(void)state;
+	expect_text("a\033[2Jb\x7f", "a?[2Jb?");
+	expect_text("\xc2\x9b"
+		    "31m",
+		    "?31m"); /* CSI as one character */
+	expect_text("one\n\ttwo\r", "one\n\ttwo?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_what_is_no_utf8),
+		cmocka_unit_test(test_what_could_steer_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ int kernel_open(struct kernel *k, bool owner, struct error *err)
 	if (r < 0)
 		return r;
 	if (owner) {
-		r = nft_set_owner(k->nft, &k->owner, err);
+		r = nft_set_owner(k->nft, &k->can_own, err);
 		if (r < 0)
 			return r;
 	}
@@ -37,6 +37,8 @@ int kernel_read(struct kernel *k, struct error *err)
 		return r;
 	ruleset_free(k->applied);
 	k->applied = now;
+	if (!now)
+		k->owner = false;
 	return 0;
 }
 
@@ -61,12 +63,13 @@ static int apply_once(struct kernel *k, struct ruleset **wanted, struct kernel_c
 	int r;
 
 	ruleset_compare(k->applied, *wanted, &d);
-	if (d.len) {
-		r = nft_apply(k->nft, *wanted, &d, err);
-		if (r < 0)
-			return r;
+	/* Also with nothing to change: a table that a dead daemon left is adopted. */
+	r = nft_apply(k->nft, *wanted, &d, err);
+	if (r < 0)
+		return r;
+	k->owner = k->can_own;
+	if (d.len)
 		k->transactions++;
-	}
 	*ret = (struct kernel_change) {.steps = d.len, .tightens = tightens(&d)};
 	return 0;
 }
@@ -100,5 +103,6 @@ int kernel_flush(struct kernel *k, struct error *err)
 		return r;
 	ruleset_free(k->applied);
 	k->applied = NULL;
+	k->owner = false;
 	return 0;
 }

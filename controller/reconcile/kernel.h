@@ -12,7 +12,8 @@
 
 struct kernel {
 	struct nft *nft;
-	bool owner;		 /* our tables are ours alone: flags owner and persist */
+	bool can_own;		 /* the kernel has the flags owner and persist */
+	bool owner;		 /* the table is ours alone, by those flags */
 	struct ruleset *applied; /* NULL: no table */
 	unsigned long transactions;
 };

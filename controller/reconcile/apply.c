@@ -9,7 +9,8 @@
 
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_LAST_MS	 60000
-#define REPAIR_REST_MS	 1000 /* between repairs, when somebody changes our table again and again */
+#define REPAIR_REST_MS	 50 /* between repairs, when somebody changes our table again and again */
+#define FILTER_MS	 60000
 #define CUT_REST_MS	 500
 
 static void note_applied(struct daemon *d, const struct kernel_change *change)
@@ -177,6 +178,13 @@ void daemon_bridge_filter(struct daemon *d)
 	}
 	filter_one(d, 0, AF_INET);
 	filter_one(d, 1, AF_INET6);
+	/* Nobody tells when another program switches it off again. */
+	loop_timer_set(&d->filter_timer, FILTER_MS);
+}
+
+void daemon_filter_due(void *data)
+{
+	daemon_bridge_filter(data);
 }
 
 /* ---- existing flows ---- */

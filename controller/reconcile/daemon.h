@@ -32,6 +32,7 @@ struct daemon {
 	enum docker_state engine_state; /* as logged last */
 	struct flow_table *flows;
 	struct watchdir watch;
+	char *watched; /* the policy directory that it watches */
 	struct control control;
 	struct loop_source on_signal, on_watch, on_docker, on_host, on_monitor;
 
@@ -51,10 +52,11 @@ struct daemon {
 	struct loop_timer drift_timer;	  /* somebody changed our table */
 	struct loop_timer engine_timer;	  /* the engine has had its chance to answer first */
 	struct loop_timer waiting_timer;  /* `waiting` gets its second look */
+	struct loop_timer filter_timer;	  /* br_netfilter's switches are to be looked at again */
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */
-	uint64_t last_repair, last_cut;
+	uint64_t last_repair, last_cut, burst_began;
 
 	/* for `status` */
 	time_t started, loaded, applied_at;
@@ -79,8 +81,6 @@ void daemon_done(struct daemon *d);
 /* Reads settings and policies, and brings them in force if they are good. Returns whether they are.
  */
 bool daemon_load(struct daemon *d);
-/* Follows the files that the settings and options name. */
-void daemon_watch_files(struct daemon *d);
 void daemon_watch_ready(void *data, short revents);
 void daemon_reload_due(void *data);
 
@@ -105,6 +105,7 @@ void daemon_drift_due(void *data);
 void daemon_cut_due(void *data);
 /* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
 void daemon_bridge_filter(struct daemon *d);
+void daemon_filter_due(void *data);
 /* Tells the service manager, once the rules stand. */
 void daemon_ready(struct daemon *d);
 int daemon_flush(struct daemon *d, struct error *err);

@@ -12,6 +12,7 @@
 #include "notify.h"
 
 #define DEBOUNCE_MS    200
+#define BURST_MS       2000
 #define HOST_MS	       100
 #define SECOND_LOOK_MS 1000
 #define TRY_AGAIN_MS   5000
@@ -61,11 +62,9 @@ static void warn_of_restart(const struct settings *was, const struct settings *i
 			 setting, NULL);
 }
 
-void daemon_watch_files(struct daemon *d)
+static void watch_files(struct daemon *d, const char *policies)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	const char *config = d->options->config ? d->options->config : RECONCILE_CONFIG;
-	const char *policies = d->options->policies;
 
 	if (d->watch.fd >= 0)
 		loop_remove(&d->loop, &d->on_watch);
@@ -74,14 +73,33 @@ void daemon_watch_files(struct daemon *d)
 			 error_text(&err), NULL);
 		return;
 	}
-	if (!policies && d->world.settings)
-		policies = d->world.settings->policies;
-	watchdir_add(&d->watch, config);
-	if (policies)
-		watchdir_add(&d->watch, policies);
+	watchdir_add(&d->watch, d->options->config ? d->options->config : RECONCILE_CONFIG);
+	watchdir_add(&d->watch, policies);
+	daemon_note(&d->watched, policies);
 	d->on_watch = (struct loop_source) {
 		.fd = d->watch.fd, .events = POLLIN, .ready = daemon_watch_ready, .data = d};
 	loop_add(&d->loop, &d->on_watch);
+}
+
+/* Before the files are read, so that no change is missed. Wrong settings do not say where the policies are: those
+ * in force do. */
+static void follow_files(struct daemon *d)
+{
+	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
+	CLEANUP_SETTINGS struct settings *now = NULL;
+
+	if (reconcile_load_settings(d->options, &p, &now, NULL) < 0 && !d->world.settings)
+		now = world_places(d->options);
+	watch_files(d, now ? now->policies : d->world.settings->policies);
+}
+
+/* The settings were changed again while they were read. */
+static void follow_moved_files(struct daemon *d)
+{
+	if (!differ(d->watched, d->world.settings->policies))
+		return;
+	watch_files(d, d->world.settings->policies);
+	loop_timer_set(&d->reload_timer, DEBOUNCE_MS);
 }
 
 void daemon_watch_ready(void *data, short revents)
@@ -89,8 +107,12 @@ void daemon_watch_ready(void *data, short revents)
 	struct daemon *d = data;
 
 	(void)revents;
-	/* Not hastened: the last of a burst of changes counts. */
-	if (watchdir_dispatch(&d->watch))
+	if (!watchdir_dispatch(&d->watch))
+		return;
+	/* The last of a burst of changes counts, but a burst that never ends must not keep us from reading. */
+	if (!d->reload_timer.due)
+		d->burst_began = loop_now();
+	if (loop_now() - d->burst_began < BURST_MS)
 		loop_timer_set(&d->reload_timer, DEBOUNCE_MS);
 }
 
@@ -121,11 +143,27 @@ static int adopt(struct daemon *d, struct world *next, struct error *err)
 	return 0;
 }
 
+/* A folder that is not there is an empty set, as on a fresh host. But where policies are in force, or were in the
+ * last run, it is a mistake, or only away for a moment: an empty set would open the host. */
+static int check_folder(const struct daemon *d, const struct world *next, struct error *err)
+{
+	const char *dir = next->settings->policies;
+	bool guards =
+		d->world.policies ? d->world.policies->ndocuments > 0 : d->kernel.applied != NULL;
+
+	if (!guards || access(dir, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	return error_set(err, -ENOENT,
+			 "the folder %s is not there ('quaywall flush' ends enforcement)", dir);
+}
+
 static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 {
 	struct world next = {.settings = NULL};
 	int r = world_load(&next, d->options, p, err);
 
+	if (r == 0)
+		r = check_folder(d, &next, err);
 	if (r == 0)
 		r = choose_model(d, &next, err);
 	if (r == 0 && next.model)
@@ -146,15 +184,22 @@ static void log_loaded(const struct daemon *d)
 
 	snprintf(documents, sizeof(documents), "%zu", set->ndocuments);
 	snprintf(files, sizeof(files), "%zu", set->nfiles);
-	log_line(LOG_LEVEL_INFO, "policies in force", "documents", documents, "files", files, NULL);
+	log_line(LOG_LEVEL_INFO,
+		 d->world.compiled ? "policies in force" : "policies read, waiting for the engine",
+		 "documents", documents, "files", files, NULL);
 }
 
 bool daemon_load(struct daemon *d)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	struct policy_problems p = {NULL, 0, 0};
-	int r = load(d, &p, &err);
+	unsigned long failures = d->failures;
+	int r;
 
+	follow_files(d);
+	r = load(d, &p, &err);
+	if (r == 0)
+		follow_moved_files(d);
 	policy_problems_done(&d->problems);
 	d->problems = p;
 	log_problems(&d->problems);
@@ -168,8 +213,8 @@ bool daemon_load(struct daemon *d)
 		    policy_problems_errors(&d->problems) ? "files have errors" : error_text(&err));
 	log_line(LOG_LEVEL_ERROR, "policies refused, the set in force stays", "cause",
 		 d->load_error, NULL);
-	/* The kernel, not a file, may be in the way: that can pass. */
-	if (!policy_problems_errors(&d->problems))
+	/* Where the kernel, not a file, is in the way, that can pass. */
+	if (d->failures > failures)
 		loop_timer_set(&d->reload_timer, TRY_AGAIN_MS);
 	return false;
 }
@@ -178,10 +223,7 @@ void daemon_reload_due(void *data)
 {
 	struct daemon *d = data;
 
-	notify_send("STATUS=reading policies");
 	daemon_load(d);
-	/* Afterwards too: a new settings file may name another directory. */
-	daemon_watch_files(d);
 	notify_send("STATUS=%s", d->load_error ? d->load_error : "enforcing");
 }
 
@@ -355,16 +397,13 @@ void daemon_host_due(void *data)
 	struct daemon *d = data;
 	struct model *m;
 
-	if (d->waiting) {
-		daemon_waiting_due(d);
-		return;
-	}
-	if (!d->world.model)
-		return;
-	if (d->skeleton) {
+	/* The bridge that was missing may be there now. */
+	m = d->waiting;
+	d->waiting = NULL;
+	if (!m && d->world.model && !d->skeleton)
+		m = model_copy(d->world.model);
+	if (m)
+		take_model(d, m, false);
+	else if (d->skeleton)
 		lay_skeleton(d);
-		return;
-	}
-	m = model_copy(d->world.model);
-	take_model(d, m, false);
 }

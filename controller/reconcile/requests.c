@@ -65,10 +65,9 @@ static json_t *request_reload(struct daemon *d, const json_t *request)
 	bool good;
 
 	(void)request;
-	notify_send("RELOADING=1\nSTATUS=reading policies");
+	notify_reloading();
 	d->suspended = false;
 	good = daemon_load(d);
-	daemon_watch_files(d);
 	/* A set that was refused does not mean that the one in force stays away after a flush. */
 	if (!good && d->world.compiled)
 		daemon_apply_due(d);

@@ -29,7 +29,7 @@ static void signal_ready(void *data, short revents)
 		d->loop.stop = true;
 		return;
 	}
-	notify_send("RELOADING=1");
+	notify_reloading();
 	d->suspended = false;
 	daemon_reload_due(d);
 	notify_send("READY=1");
@@ -83,6 +83,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->drift_timer, daemon_drift_due);
 	add_timer(d, &d->engine_timer, daemon_engine_due);
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
+	add_timer(d, &d->filter_timer, daemon_filter_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -187,13 +188,11 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_USAGE;
 	if (open_kernel(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
-	daemon_watch_files(d);
 	if (!daemon_load(d)) {
 		code = start_without_policies(d, err);
 		if (code != QUAYWALL_FINE)
 			return code;
 	}
-	daemon_watch_files(d);
 	if (open_engine(d, err) < 0)
 		return d->options->snapshot ? QUAYWALL_USAGE : QUAYWALL_UNREACHABLE;
 	if (d->kernel.applied)
@@ -217,6 +216,7 @@ void daemon_done(struct daemon *d)
 	if (d->on_signal.ready)
 		close(d->on_signal.fd);
 	policy_problems_done(&d->problems);
+	free(d->watched);
 	free(d->load_error);
 	free(d->apply_error);
 	free(d->model_error);

@@ -1,38 +1,57 @@
 #include "verbs.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
 
 #include "quaywall/buf.h"
 #include "quaywall/nft.h"
+#include "call.h"
 #include "offline.h"
 #include "output.h"
 
-static int print_diff(const struct arguments *a, const struct ruleset *now,
-		      const struct ruleset *wanted)
+static json_t *diff_json(const struct ruleset *now, const struct ruleset *wanted)
 {
 	CLEANUP_RULESET_DIFF struct ruleset_diff d = {NULL, 0, 0};
 	CLEANUP_BUF struct buf text = BUF_INIT;
 
 	ruleset_compare(now, wanted, &d);
 	ruleset_diff_print(now, wanted, &d, &text);
-	if (a->json) {
-		CLEANUP_JSON json_t *j = json_pack("{s:I, s:o}", "changes", (json_int_t)d.len,
-						   "diff", reconcile_json_text(buf_text(&text)));
-
-		output_json(j);
-	} else if (d.len) {
-		output_diff(buf_text(&text));
-	} else {
-		puts("nothing to change");
-	}
-	return d.len ? QUAYWALL_FINDINGS : QUAYWALL_FINE;
+	return json_pack("{s:I, s:o}", "changes", (json_int_t)d.len, "diff",
+			 reconcile_json_text(buf_text(&text)));
 }
 
-static int plan(const struct arguments *a, struct offline *o, struct error *err)
+/* Only root may read the kernel's rules; the daemon can for whoever may ask it. It knows nothing of other files
+ * than its own. */
+static int ask_daemon(const struct arguments *a, json_t **ret)
 {
-	CLEANUP_RULESET struct ruleset *wanted = NULL, *now = NULL;
+	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "plan");
+
+	if (a->snapshot || a->policies || a->docker)
+		return QUAYWALL_UNREACHABLE;
+	return call_daemon(a, request, ret, NULL, NULL) > QUAYWALL_FINDINGS ? QUAYWALL_UNREACHABLE
+									    : QUAYWALL_FINE;
+}
+
+static int compare_kernel(const struct arguments *a, struct offline *o, json_t **ret,
+			  struct error *err)
+{
+	CLEANUP_RULESET struct ruleset *wanted = compile_ruleset(o->compiled), *now = NULL;
 	CLEANUP_NFT struct nft *n = NULL;
+	int r = nft_open(-1, &n, err);
+
+	if (r == 0)
+		r = nft_dump(n, QUAYWALL_TABLE, NFPROTO_INET, &now, err);
+	if (r == -EPERM)
+		return ask_daemon(a, ret);
+	if (r < 0)
+		return QUAYWALL_UNREACHABLE;
+	*ret = diff_json(now, wanted);
+	return QUAYWALL_FINE;
+}
+
+static int plan(const struct arguments *a, struct offline *o, json_t **ret, struct error *err)
+{
 	int code = offline_load(o, a, false, err);
 
 	if (code == QUAYWALL_FINE)
@@ -40,19 +59,28 @@ static int plan(const struct arguments *a, struct offline *o, struct error *err)
 	if (code == QUAYWALL_FINE)
 		code = offline_compile(o);
 	offline_print_problems(o);
-	if (code != QUAYWALL_FINE)
-		return code;
-	if (nft_open(-1, &n, err) < 0 || nft_dump(n, QUAYWALL_TABLE, NFPROTO_INET, &now, err) < 0)
-		return QUAYWALL_UNREACHABLE;
-	wanted = compile_ruleset(o->compiled);
-	return print_diff(a, now, wanted);
+	return code == QUAYWALL_FINE ? compare_kernel(a, o, ret, err) : code;
+}
+
+static int print_plan(const struct arguments *a, const json_t *plan)
+{
+	bool changes = json_integer_value(json_object_get(plan, "changes")) > 0;
+
+	if (a->json)
+		output_json(plan);
+	else if (changes)
+		output_diff(output_text(plan, "diff"));
+	else
+		puts("nothing to change");
+	return changes ? QUAYWALL_FINDINGS : QUAYWALL_FINE;
 }
 
 int verb_plan(const struct arguments *a)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_OFFLINE struct offline o = {.settings = NULL};
-	int code = plan(a, &o, &err);
+	CLEANUP_JSON json_t *answer = NULL;
+	int code = plan(a, &o, &answer, &err);
 
-	return code > QUAYWALL_FINDINGS ? verb_fail(code, &err) : code;
+	return code == QUAYWALL_FINE ? print_plan(a, answer) : verb_fail(code, &err);
 }

@@ -97,6 +97,7 @@ class Show:
             ("port 8086", outer, "tcp", 8086),
         ]
         answers = matrix(rows, columns, lambda line: print(f"    {line}"))
+        print(flush=True)
         for (row, column), answer in answers.items():
             if wanted and (answer.word == "ok") != (column in WANTED[row]):
                 self.wrong.append(f"{title}: {row} -> {column}: {answer}")

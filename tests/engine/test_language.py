@@ -292,7 +292,8 @@ def add_source(world: World, addr: str, family: int) -> None:
     length = 32 if family == 4 else 128
     version = f"-{family}"
     device = ["dev", "lan0"]
-    world.lan.outside.net("ip", version, "addr", "replace", f"{addr}/{length}", *device)
+    nodad = [] if family == 4 else ["nodad"]
+    world.lan.outside.net("ip", version, "addr", "replace", f"{addr}/{length}", *device, *nodad)
     world.lan.host.net("ip", version, "route", "replace", f"{addr}/{length}", *device)
     eventually(Ask(world.lan, host(world, family), "tcp", 9100, source=addr), "ok")
 

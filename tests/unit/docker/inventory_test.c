@@ -1,0 +1,223 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/mem.h"
+
+#include "../../../controller/docker/documents.h"
+#include "../../../controller/docker/inventory.h"
+
+/* A network N1 with one endpoint ID of the container KEY. */
+static struct model *network(const char *key, const char *id)
+{
+	CLEANUP_FREE char *text = mem_printf(
+		"{\"Id\": \"n1\", \"Name\": \"front\", \"Driver\": \"bridge\", \"Scope\": \"local\", "
+		"\"IPAM\": {}, \"Containers\": {\"%s\": {\"EndpointID\": \"%s\"}}}",
+		key, id);
+	struct model *m = NULL;
+
+	assert_int_equal(documents_network("n", text, strlen(text), &m, NULL), 0);
+	return m;
+}
+
+static struct model *container(const char *id, const char *name)
+{
+	CLEANUP_FREE char *text = mem_printf(
+		"[{\"Id\": \"%s\", \"Names\": [\"/%s\"], \"Image\": \"box\", \"ImageID\": \"sha256:aa\", "
+		"\"State\": \"running\", \"Labels\": {\"a\": \"1\", \"b\": \"2\"}}]",
+		id, name);
+	struct model *m = NULL;
+
+	assert_int_equal(documents_containers("c", text, strlen(text), &m, NULL), 0);
+	return m;
+}
+
+/* "ENDPOINT=CONTAINER'S NAME", for all endpoints; "?" for no container. */
+static void endpoints_are(const struct inventory *v, const char *want)
+{
+	CLEANUP_MODEL struct model *m = inventory_model(v);
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		size_t c = m->endpoints[i].container;
+
+		buf_printf(&text, "%s%s=%s", i ? " " : "", m->endpoints[i].id,
+			   c == MODEL_NONE ? "?" : m->containers[c].name);
+		assert_true(m->endpoints[i].network < m->nnetworks);
+	}
+	assert_string_equal(buf_text(&text), want);
+}
+
+static void test_answers_that_overtake_each_other(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+
+	(void)state;
+	assert_true(inventory_put_containers(v, container("c1", "new"), 5));
+	assert_false(inventory_put_containers(v, container("c1", "old"), 4));
+	assert_true(inventory_put_network(v, network("c1", "e1"), 5));
+	assert_false(inventory_put_network(v, network("c1", "e0"), 3));
+	endpoints_are(v, "e1=new");
+	assert_true(inventory_drop_container(v, "c1", 7));
+	assert_false(inventory_put_containers(v, container("c1", "old"), 6));
+	endpoints_are(v, "e1=?");
+	assert_true(inventory_drop_network(v, "n1", 7));
+	assert_false(inventory_put_network(v, network("c1", "e1"), 6));
+	endpoints_are(v, "");
+}
+
+static void test_same_answer_changes_nothing(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "web"), 1);
+	inventory_put_network(v, network("c1", "e1"), 2);
+	assert_false(inventory_put_containers(v, container("c1", "web"), 3));
+	assert_false(inventory_put_network(v, network("c1", "e1"), 4));
+	assert_true(inventory_put_containers(v, container("c1", "db"), 5));
+	assert_true(inventory_put_network(v, network("c1", "e2"), 6));
+	assert_true(inventory_put_network(v, network("c2", "e2"), 7));
+}
+
+/* The address of the old endpoint may be the new one's already. */
+static void test_detach(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "web"), 1);
+	inventory_put_network(v, network("c1", "e1"), 2);
+	assert_false(inventory_detach(v, "n1", "c2", 3));
+	assert_false(inventory_detach(v, "n2", "c1", 3));
+	assert_true(inventory_detach(v, "n1", "c1", 4));
+	endpoints_are(v, "");
+	/* An answer that was asked before the event does not bring it back. */
+	assert_false(inventory_put_network(v, network("c1", "e1"), 3));
+	endpoints_are(v, "");
+	assert_true(inventory_put_network(v, network("c1", "e2"), 5));
+	endpoints_are(v, "e2=web");
+}
+
+static void add_text(void *data, const char *id)
+{
+	buf_printf(data, "%s ", id);
+}
+
+static void test_missing_containers(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	CLEANUP_BUF struct buf missing = BUF_INIT;
+
+	(void)state;
+	inventory_put_network(v, network("c1", "e1"), 1);
+	endpoints_are(v, "e1=?");
+	inventory_missing_containers(v, "n1", add_text, &missing);
+	assert_string_equal(buf_text(&missing), "c1 ");
+	buf_truncate(&missing, 0);
+	inventory_put_containers(v, container("c1", "web"), 2);
+	inventory_missing_containers(v, "n1", add_text, &missing);
+	assert_string_equal(buf_text(&missing), "");
+	/* What is no container is not looked for. */
+	inventory_put_network(v, network("lb-front", "e1"), 3);
+	inventory_missing_containers(v, "n1", add_text, &missing);
+	assert_string_equal(buf_text(&missing), "");
+	endpoints_are(v, "e1=?");
+}
+
+static void test_full_listing(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	char *ids[] = {"n0", "n2"}, *with[] = {"n1"};
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "old"), 1);
+	inventory_put_network(v, network("c1", "e1"), 1);
+	inventory_put_containers(v, container("c2", "fresh"),
+				 4); /* created while the list was made */
+	inventory_put_containers(v, container("c3", "listed"), 3);
+	assert_true(inventory_keep_containers(v, 3));
+	assert_false(inventory_keep_containers(v, 3));
+	endpoints_are(v, "e1=?");
+	assert_false(inventory_keep_networks(v, with, 1, 5));
+	assert_true(inventory_keep_networks(v, ids, 2, 5));
+	endpoints_are(v, "");
+	{
+		CLEANUP_MODEL struct model *m = inventory_model(v);
+
+		assert_int_equal(m->ncontainers, 2);
+		assert_string_equal(m->containers[0].name, "fresh");
+	}
+}
+
+static struct model_label *labels(const char *key, const char *value)
+{
+	struct model_label *l = mem_new(1, sizeof(*l));
+
+	l->key = mem_strdup(key);
+	l->value = mem_strdup(value);
+	return l;
+}
+
+/* "ab" where the labels a and b are the image's. */
+static void from_image_are(const struct inventory *v, const char *want)
+{
+	CLEANUP_MODEL struct model *m = inventory_model(v);
+	char text[3] = "";
+
+	for (size_t i = 0; i < m->containers[0].nlabels; i++) {
+		if (m->containers[0].labels[i].from_image)
+			strncat(text, m->containers[0].labels[i].key, 1);
+	}
+	assert_string_equal(text, want);
+}
+
+static void test_image_labels(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new(), *next = inventory_new();
+	CLEANUP_BUF struct buf missing = BUF_INIT;
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "web"), 1);
+	from_image_are(v, "ab"); /* any may be, as long as nobody knows */
+	inventory_missing_images(v, add_text, &missing);
+	assert_string_equal(buf_text(&missing), "sha256:aa ");
+	assert_true(inventory_put_image(v, "sha256:aa", true, labels("a", "1"), 1));
+	from_image_are(v, "a");
+	assert_true(inventory_put_image(v, "sha256:aa", true, labels("a", "other"), 1));
+	from_image_are(v, "");
+	assert_true(inventory_put_image(v, "sha256:aa", false, NULL, 0));
+	from_image_are(v, "ab");
+	inventory_prune_images(v); /* so that it is asked for again */
+	buf_truncate(&missing, 0);
+	inventory_missing_images(v, add_text, &missing);
+	assert_string_equal(buf_text(&missing), "sha256:aa ");
+
+	inventory_put_image(v, "sha256:aa", true, labels("b", "2"), 1);
+	inventory_put_image(v, "sha256:bb", true, labels("b", "2"), 1);
+	inventory_prune_images(v);
+	inventory_take_images(next, v);
+	inventory_put_containers(next, container("c1", "web"), 1);
+	from_image_are(next, "b");
+	buf_truncate(&missing, 0);
+	inventory_missing_images(next, add_text, &missing);
+	assert_string_equal(buf_text(&missing), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers_that_overtake_each_other),
+		cmocka_unit_test(test_same_answer_changes_nothing),
+		cmocka_unit_test(test_detach),
+		cmocka_unit_test(test_missing_containers),
+		cmocka_unit_test(test_full_listing),
+		cmocka_unit_test(test_image_labels),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

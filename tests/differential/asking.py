@@ -46,5 +46,11 @@ def ask_naive(case: Case, flows: list[Json]) -> list[Json]:
     return [naive.verdict_to_json(evaluator.judge(evaluator.flow_from_json(f))) for f in flows]
 
 
+def is_enforcing(case: Case) -> bool:
+    """Whether something that enforces can refuse anything."""
+    evaluator = naive.make_evaluator(case.snapshot, case.policies, case.settings)
+    return evaluator.can_refuse(lambda mode: mode == "enforce")
+
+
 def verdicts_of(answer: Json) -> tuple[Any, Any, Any]:
     return answer["verdict"], answer["egress"]["verdict"], answer["ingress"]["verdict"]

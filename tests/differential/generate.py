@@ -85,8 +85,9 @@ def is_v6(address: str) -> bool:
 
 def gateway_endpoint(snapshot: Json, container: str) -> Optional[Json]:
     """Where published ports lead: of a container's managed networks the one whose name comes first, as
-    the engine chooses the gateway."""
-    networks = {n["id"]: n["name"] for n in snapshot["networks"] if n["bridge"]}
+    the engine chooses the gateway; an internal one is no way out, and publishes nothing."""
+    managed = [n for n in snapshot["networks"] if n["bridge"] and not n["internal"]]
+    networks = {n["id"]: n["name"] for n in managed}
     ends = [e for e in snapshot["endpoints"] if e["container"] == container and e["network"] in networks]
     return min(ends, key=lambda e: networks[e["network"]], default=None)
 
@@ -100,7 +101,7 @@ class HostMaker:
         self.networks: list[Json] = []
         self.containers: list[Json] = []
         self.endpoints: list[Json] = []
-        self.taken_ports: set[tuple[str, int]] = set()
+        self.taken_ports: dict[tuple[str, int, bool], set[str]] = {}  # addresses that are taken
 
     def make(self) -> Json:
         names = ["eth0"] + [n for n in ("eth1", "wg0") if self.rng.random() < 0.7]
@@ -152,8 +153,8 @@ class HostMaker:
                 "driver": "bridge" if bridge else "macvlan",
                 "scope": "local",
                 "bridge": f"br-{i}{short}" if bridge else None,
-                "internal": False,
-                "icc": True,
+                "internal": self.rng.random() < 0.1,
+                "icc": self.rng.random() < 0.9,
                 "encrypted": False,
                 "gateway_mode4": None,
                 "gateway_mode6": None,
@@ -243,10 +244,7 @@ class HostMaker:
         rng = self.rng
         protocol = rng.choice(["tcp", "tcp", "tcp", "udp", "sctp"])
         host_port = rng.choice([80, 443, 8080, 8081, 8443, 9000, 9001])
-        if (protocol, host_port) in self.taken_ports:
-            return
-        self.taken_ports.add((protocol, host_port))
-        addresses = ["127.0.0.1", self.rng.choice(self.host_addresses)]
+        addresses = ["127.0.0.1", *rng.choices(self.host_addresses, k=4)]
         addresses += ["0.0.0.0", "0.0.0.0", "::"] * 3
         port = {
             "protocol": protocol,
@@ -254,9 +252,19 @@ class HostMaker:
             "host_port": host_port,
             "host_addr": rng.choice(addresses),
         }
-        container["ports"].append(port)
+        self.publish_at(container, port)
         if port["host_addr"] == "0.0.0.0" and rng.random() < 0.5:
-            container["ports"].append({**port, "host_addr": "::"})
+            self.publish_at(container, {**port, "host_addr": "::"})
+
+    def publish_at(self, container: Json, port: Json) -> None:
+        """One port may be published twice, at different addresses."""
+        wildcard = "::" if is_v6(port["host_addr"]) else "0.0.0.0"
+        key = (port["protocol"], port["host_port"], is_v6(port["host_addr"]))
+        taken = self.taken_ports.setdefault(key, set())
+        if port["host_addr"] in taken or wildcard in taken or (taken and port["host_addr"] == wildcard):
+            return
+        taken.add(port["host_addr"])
+        container["ports"].append(port)
 
 
 # ---- policies ----
@@ -266,6 +274,9 @@ class PolicyMaker:
     def __init__(self, rng: random.Random, snapshot: Json) -> None:
         self.rng = rng
         self.snapshot = snapshot
+        # A third of the hosts asks for scopes alone: nested selectors, and little else that decides.
+        self.is_about_scope = self.chance(0.33)
+        self.nesting = 0.65 if self.is_about_scope else 0.3
         self.groups: list[str] = []
         self.extra_addresses: dict[str, Json] = {}
 
@@ -309,12 +320,13 @@ class PolicyMaker:
 
     def mapping(self, depth: int, groups: list[str], named: bool = True) -> Json:
         """A selector's mapping. NAMED: it may name a project."""
-        simple = ["service"] * 5 + ["name", "name", "image", "label", "label", "network", "network"]
+        simple = ["service"] * 5 + ["name", "name"]
+        simple += [] if self.is_about_scope else ["image", "label", "label", "network", "network"]
         if named:
             simple += ["project", "project"]
         keys = self.rng.sample(simple, self.pick([1, 1, 1, 1, 2]))
-        if depth > 0 and self.chance(0.3):
-            keys[0] = self.pick(["not", "not", "any", "any", "all"])
+        if depth > 0 and self.chance(self.nesting):
+            keys[0] = self.pick(["not", "any", "any", "all", "all" if self.is_about_scope else "not"])
         if self.chance(0.06):
             keys = []
         return {key: self.value(key, depth, groups) for key in dict.fromkeys(keys)}
@@ -329,10 +341,14 @@ class PolicyMaker:
         if key == "project":
             return self.project()
         if key == "service":
-            return self.blurred(self.pick(SERVICES))
+            service = self.container_value("com.docker.compose.service")
+            return self.blurred(service or self.pick(SERVICES))
         if key == "network":
             return self.blurred(self.pick(self.snapshot["networks"])["name"])
-        return self.blurred(self.container_value(key) or "x")
+        value = self.container_value(key) or "x"
+        if key == "name" and self.is_about_scope:
+            return value[: self.rng.randrange(3)] + "*"
+        return self.blurred(value)
 
     def selector(self, depth: int, groups: list[str]) -> Any:
         if groups and self.chance(0.25):
@@ -383,8 +399,8 @@ class PolicyMaker:
 
     def peer(self) -> Any:
         kind = self.rng.random()
-        if kind < 0.5:
-            return self.selector(2, self.groups)
+        if kind < 0.5 or self.is_about_scope:
+            return self.selector(3 if self.is_about_scope else 2, self.groups)
         if kind < 0.75:
             return self.pick(["any", "containers", "world", "host"])
         if kind < 0.93:
@@ -426,7 +442,9 @@ class PolicyMaker:
 
     def rule(self, action: str) -> Json:
         rule = {"from": self.peers(), "to": self.peers()}
-        if self.chance(0.7 if action == "allow" else 0.85):
+        if self.is_about_scope:
+            rule["to"] = self.pick([{}, "any", rule["to"]])
+        elif self.chance(0.7 if action == "allow" else 0.85):
             rule["ports"] = self.ports()
         if self.chance(0.1):
             rule["name"] = "a name"
@@ -449,6 +467,8 @@ class PolicyMaker:
 
     def governs(self) -> Any:
         kind = self.rng.random()
+        if self.is_about_scope:
+            return {"project": self.pick([self.pick(PROJECTS), self.pick(PROJECTS), "*", "s*"])}
         if kind < 0.15:
             return "all"
         if kind < 0.45:
@@ -464,16 +484,18 @@ class PolicyMaker:
     def make_groups(self) -> Json:
         groups: Json = {}
         for name in self.rng.sample(["g1", "web", "db", "every.one"], self.pick([0, 0, 1, 2, 3])):
-            groups[name] = self.selector(2, list(groups))  # only those before it: no circle
+            groups[name] = self.selector(3 if self.is_about_scope else 2, list(groups))  # only those before it: no circle
         self.groups = list(groups)
         return groups
 
     def document(self, name: str) -> Json:
         document: Json = {"policy": name, "for": self.governs()}
         isolations = [["ingress"], ["egress"], ["ingress", "egress"], ["ingress", "egress"], []]
-        if self.chance(0.6):
+        if self.is_about_scope:
+            document["isolate"] = ["ingress"]
+        elif self.chance(0.6):
             document["isolate"] = self.pick(isolations)
-        if self.chance(0.4):
+        if self.chance(0.4) and not self.is_about_scope:
             document["mode"] = self.pick(["enforce", "audit"])
         groups = self.make_groups()
         if groups:
@@ -521,7 +543,7 @@ class PolicyMaker:
         return {name: "---\n".join(dump(d) for d in docs) for name, docs in parts.items() if docs}
 
     def settings(self) -> str:
-        if self.chance(0.4):
+        if self.chance(0.4) or self.is_about_scope:
             return "{}\n"
         if self.chance(0.1):
             return dump({"preset": "strict"})
@@ -646,7 +668,7 @@ class FlowMaker:
         nameless = [{"addr": o["addr"]} for o in outside]  # by an interface that is not known
         multicast = [{"addr": a} for a in MULTICAST]
         return (
-            self.pairs(ends, ends, 60)
+            self.pairs(ends, ends, 120 if self.maker.is_about_scope else 60)
             + self.pairs(ends, outside, 20)
             + self.pairs(outside, ends, 20)
             + self.pairs(ends, host, 15)

@@ -349,24 +349,6 @@ class Document:
         return bool(self.isolate) or any(rule.action in ("deny", "publish") for rule in self.rules)
 
 
-def names_project(mapping: dict[str, Any]) -> bool:
-    """Whether a mapping names a project itself; an item of its `all` counts."""
-    nested = [item for item in mapping.get("all", []) if isinstance(item, dict)]
-    return "project" in mapping or any(names_project(item) for item in nested)
-
-
-def is_scoped_inside(selector: Any) -> bool:
-    """Whether the scope of a selector is settled by its parts, so that it gets none as a whole: a
-    group's where the group is defined, a list's and an `any`'s in their alternatives."""
-    if not isinstance(selector, dict):
-        return True
-    return (
-        names_project(selector)
-        or "any" in selector
-        or any(is_scoped_inside(item) for item in selector.get("all", []))
-    )
-
-
 class Instance:
     """A document as it holds: a template holds once for each project, with that as its scope."""
 
@@ -386,44 +368,55 @@ class Instance:
         if governs == "all":
             return True
         if not isinstance(governs, dict) or "project" not in governs:
-            return self.selects(governs, endpoint, True)
+            return self.selects_unscoped(governs, endpoint)
         rest = {key: value for key, value in governs.items() if key != "project"}
-        return self.in_scope(endpoint.container) and self.selects(rest, endpoint, True)
+        return self.in_scope(endpoint.container) and self.selects_unscoped(rest, endpoint)
 
-    def selects(self, selector: Any, endpoint: Endpoint, covered: bool = False) -> bool:
-        """COVERED: the selector stands where no alternative gets the scope's project any more."""
-        if isinstance(selector, str):
-            return self.selects(self.document.groups[selector], endpoint)
+    def selects(self, selector: Any, endpoint: Endpoint) -> bool:
+        """Alternatives that name no project get the scope's. Taken: an alternative is one way through
+        all lists and `any`s, so in an `all` a project that one item names counts for the others."""
+        named, nameless = self.alternatives(selector, endpoint)
+        return named or (nameless and self.in_scope(endpoint.container))
+
+    def selects_unscoped(self, selector: Any, endpoint: Endpoint) -> bool:
+        return any(self.alternatives(selector, endpoint))
+
+    def alternatives(self, selector: Any, endpoint: Endpoint) -> tuple[bool, bool]:
+        """Whether an alternative that names a project matches, and whether one that names none does."""
+        if isinstance(selector, str):  # a group gets the scope where it is defined
+            return self.selects(self.document.groups[selector], endpoint), False
         if isinstance(selector, list):
-            return any(self.selects(item, endpoint, covered) for item in selector)
-        covered = covered or names_project(selector)
-        if not covered and not is_scoped_inside(selector):
-            if not self.in_scope(endpoint.container):
-                return False
-            covered = True
-        return all(
-            self.key_matches(key, value, endpoint, covered) for key, value in selector.items()
-        )
+            found = [self.alternatives(item, endpoint) for item in selector]
+            return any(named for named, _ in found), any(nameless for _, nameless in found)
+        parts = [p for key, value in selector.items() for p in self.parts(key, value, endpoint)]
+        together = all(any(part) for part in parts)
+        named = together and any(named for named, _ in parts)
+        return named, all(nameless for _, nameless in parts)
 
-    def key_matches(self, key: str, value: Any, endpoint: Endpoint, covered: bool) -> bool:
+    def parts(self, key: str, value: Any, endpoint: Endpoint) -> list[tuple[bool, bool]]:
+        """What must all match, of a mapping's key; each as alternatives()."""
+        if key == "any":
+            return [self.alternatives(value, endpoint)]
+        if key == "all":
+            return [self.alternatives(item, endpoint) for item in value]
+        if key == "project":
+            return [(self.project_matches(value, endpoint.container), False)]
+        return [(False, self.key_matches(key, value, endpoint))]
+
+    @staticmethod
+    def project_matches(pattern: str, container: Container) -> bool:
+        if pattern == "*":  # no condition, also for containers without a project
+            return True
+        return container.project is not None and glob_matches(pattern, container.project)
+
+    def key_matches(self, key: str, value: Any, endpoint: Endpoint) -> bool:
         container = endpoint.container
         if key == "not":  # what stands in `not` gets no scope
-            return not self.selects(value, endpoint, True)
-        if key == "any":
-            return any(self.selects(item, endpoint, covered) for item in value)
-        if key == "all":
-            return all(
-                self.selects(item, endpoint, covered or not is_scoped_inside(item))
-                for item in value
-            )
+            return not self.selects_unscoped(value, endpoint)
         if key == "name":
             return glob_matches(value, container.name)
         if key == "network":
             return glob_matches(value, endpoint.network)
-        if key == "project":
-            if value == "*":  # no condition, also for containers without a project
-                return True
-            return container.project is not None and glob_matches(value, container.project)
         if key == "service":
             return container.service is not None and glob_matches(value, container.service)
         if key == "image":
@@ -644,6 +637,9 @@ class Evaluator:
             "audit" if self.settings.unknown == "audit" else "enforce"
         ):
             return False
+        return self.can_refuse(counts)
+
+    def can_refuse(self, counts: Counts) -> bool:
         modes = [self.mode_of(d) for d in self.documents if d.refuses_something()]
         if self.settings.refuses_something():
             modes.append(self.settings.mode)

@@ -12,7 +12,7 @@ import asking
 from generate import Case, Json, dump, make_case
 
 RANK = {"allow": 0, "audit": 1, "deny": 2}
-CHUNKS = [range(start, start + 10) for start in range(0, 60, 10)]
+CHUNKS = [range(start, start + 10) for start in range(0, 30, 10)]
 
 Change = Callable[[Json], None]
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Optional
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+OPTION_HEADERS = (0, 60)  # IPv6: hop-by-hop and destination options
 ECHO_REQUEST = {ICMP: 8, ICMPV6: 128}
 
 
@@ -92,6 +93,8 @@ def number_in_packet(data: bytes) -> Optional[int]:
     if len(data) >= 20 and data[0] >> 4 == 4:
         return number_of(data[9], data[(data[0] & 15) * 4 :])
     if len(data) >= 40 and data[0] >> 4 == 6:
+        if data[6] in OPTION_HEADERS and len(data) >= 48:
+            return number_of(data[40], data[48:])
         return number_of(data[6], data[40:])
     return None
 

@@ -1,0 +1,354 @@
+"""What `run` does to changes, mistakes and accidents."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from conftest import POLICY, Daemon, Namespace, eventually
+
+WEB_TO_DB = ("shop/web", "shop/db", "5432")
+
+
+# ---- files ----
+
+
+def test_a_changed_file_is_picked_up(daemon: Daemon) -> None:
+    daemon.start()
+    assert daemon.allows(*WEB_TO_DB)
+    daemon.policy(POLICY.replace("5432, 5433", "5433"))
+    assert eventually(lambda: not daemon.allows(*WEB_TO_DB))
+    assert "5432" not in daemon.table()
+
+
+def test_a_wrong_file_leaves_the_set_in_force(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table()
+    daemon.policy(POLICY + "alow: []\n")
+    assert eventually(lambda: daemon.call("status").returncode == 1)
+    policies = daemon.status()["policies"]
+    assert policies["errors"][0].startswith("shop.yaml:5:1: error: unknown key")
+    assert daemon.allows(*WEB_TO_DB)
+    assert "error: unknown key" in daemon.call("reload").stderr
+    daemon.verb("reload", code=2)
+    assert daemon.table() == before
+    daemon.policy(POLICY)
+    assert eventually(lambda: daemon.call("status").returncode == 0)
+
+
+def test_a_folder_that_vanishes_opens_nothing(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table()
+    aside = daemon.folder / "aside"
+    daemon.policies.rename(aside)
+    assert eventually(lambda: daemon.status()["policies"]["error"] is not None)
+    assert daemon.table() == before
+    (aside / "shop.yaml").write_text(POLICY.replace("5432, 5433", "5433"), encoding="utf-8")
+    aside.rename(daemon.policies)
+    assert eventually(lambda: not daemon.allows(*WEB_TO_DB))
+
+
+def test_a_link_that_points_elsewhere(daemon: Daemon) -> None:
+    first, second = daemon.folder / "v1", daemon.folder / "v2"
+    daemon.policies.rename(first)
+    second.mkdir()
+    (second / "shop.yaml").write_text(POLICY.replace("5432, 5433", "5433"), encoding="utf-8")
+    daemon.policies.symlink_to("v1")
+    daemon.start()
+    assert daemon.allows(*WEB_TO_DB)
+    swap = daemon.folder / "swap"
+    swap.symlink_to("v2")
+    swap.rename(daemon.policies)
+    assert eventually(lambda: not daemon.allows(*WEB_TO_DB))
+
+
+def test_sighup_reads_anew(daemon: Daemon) -> None:
+    process = daemon.start()
+    loaded = daemon.status()["policies"]["loaded"]
+    time.sleep(1.1)
+    process.send_signal(signal.SIGHUP)
+    assert eventually(lambda: daemon.status()["policies"]["loaded"] != loaded)
+
+
+def test_wrong_files_at_the_start(daemon: Daemon) -> None:
+    """An empty set would open the host: without a table to keep, it does not start."""
+    daemon.policy("policy: [\n")
+    process = daemon.start(wait_for="")
+    assert process.wait(timeout=20) == 2
+    assert daemon.table() == ""
+    daemon.policy(POLICY)
+    daemon.stop(daemon.start())
+    before = daemon.table()
+    daemon.policy("policy: [\n")
+    process = daemon.start(wait_for="no-policies")
+    assert daemon.table() == before
+    daemon.policy(POLICY.replace("5432, 5433", "5433"))
+    assert eventually(lambda: daemon.state() == "enforcing")
+    assert not daemon.allows(*WEB_TO_DB)
+
+
+# ---- begin and end ----
+
+
+def test_the_rules_stay_at_the_end(daemon: Daemon) -> None:
+    process = daemon.start()
+    before = daemon.table()
+    assert daemon.stop(process) == 0
+    assert not daemon.control.exists()
+    assert daemon.table().replace("(null)", "quaywall") != ""
+    daemon.stop(daemon.start(), signal.SIGKILL)
+    assert [line for line in daemon.table().splitlines()[2:]] == before.splitlines()[2:]
+
+
+def test_a_dead_daemons_table_is_adopted(daemon: Daemon) -> None:
+    daemon.stop(daemon.start(), signal.SIGKILL)
+    assert daemon.control.exists()
+    daemon.start()
+    kernel = daemon.status()["kernel"]
+    assert kernel["transactions"] == 0
+    if kernel["owner"]:
+        assert daemon.space.call("nft", "delete", "table", "inet", "quaywall").returncode != 0
+
+
+def test_a_second_daemon_is_refused(daemon: Daemon) -> None:
+    daemon.start()
+    done = daemon.call("run", "--policies", str(daemon.policies))
+    assert done.returncode == 2
+    assert "a daemon runs already" in done.stderr
+    daemon.verb("status")
+
+
+def test_once(daemon: Daemon) -> None:
+    daemon.offline("plan", code=1)
+    daemon.offline("run", "--once")
+    assert daemon.offline("plan") == "nothing to change\n"
+    assert "flags owner" not in daemon.table()
+    daemon.offline("run", "--once")
+    daemon.verb("flush")
+    assert daemon.table() == ""
+
+
+def test_the_service_manager_is_told(daemon: Daemon) -> None:
+    """Ready only once the rules stand."""
+    path = daemon.folder / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        s.settimeout(20)
+        env = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"}
+        process = daemon.start(wait_for="", env=env)
+        said = s.recv(500)
+        while b"READY=1" not in said:
+            said = s.recv(500)
+        assert daemon.table()
+        while b"WATCHDOG=1" not in said:
+            said = s.recv(500)
+        process.send_signal(signal.SIGTERM)
+        while b"STOPPING=1" not in said:
+            said = s.recv(500)
+
+
+# ---- the engine is away ----
+
+
+def test_no_engine_and_no_table(daemon: Daemon) -> None:
+    """What looks like the engine's bridges is closed, also one that comes later; others are let alone."""
+    daemon.space.bridge("docker0", "172.17.0.1/16")
+    daemon.space.bridge("virbr0", "192.168.122.1/24")
+    daemon.start(wait_for="skeleton", snapshot=False)
+    bridges = daemon.space.run("nft", "list", "set", "inet", "quaywall", "bridges")
+    assert '"docker0"' in bridges
+    assert "virbr0" not in bridges and "shopfront" not in bridges
+    daemon.space.bridge("br-0123456789ab", "172.25.0.1/16")
+    assert eventually(lambda: "br-0123456789ab" in daemon.table())
+    assert daemon.call("status").returncode == 1
+    done = daemon.call("explain", *WEB_TO_DB)
+    assert done.returncode == 3 and "has not been listed yet" in done.stderr
+
+
+def test_no_engine_and_the_last_runs_table(daemon: Daemon) -> None:
+    daemon.stop(daemon.start())
+    before = daemon.table()
+    daemon.start(wait_for="kept", snapshot=False)
+    time.sleep(1)
+    assert daemon.state() == "kept"
+    assert daemon.table() == before
+
+
+# ---- the kernel ----
+
+
+def test_somebody_flushes_all_tables(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table().splitlines()[2:]
+    daemon.space.run("nft", "flush", "ruleset")
+    assert eventually(lambda: daemon.table().splitlines()[2:] == before)
+    daemon.verb("plan", "--policies", str(daemon.policies), "--snapshot", str(daemon.snapshot))
+
+
+def test_bridged_packets_pass_the_rules(daemon: Daemon) -> None:
+    for family in ("iptables", "ip6tables"):
+        daemon.space.run("sh", "-c", f"echo 0 >/proc/sys/net/bridge/bridge-nf-call-{family}")
+    daemon.start()
+    assert daemon.space.sysctl("bridge/bridge-nf-call-iptables") == "1"
+    assert daemon.space.sysctl("bridge/bridge-nf-call-ip6tables") == "1"
+    assert daemon.status()["bridge_filter"] == {"needed": True, "ipv4": "on", "ipv6": "on"}
+
+
+def test_flush_and_reload(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table()
+    assert daemon.verb("flush") == "flushed; the daemon enforces nothing until 'quaywall reload'\n"
+    assert daemon.table() == ""
+    assert daemon.state() == "flushed"
+    daemon.verb("status", code=1)
+    daemon.policy(POLICY + "# changed\n")
+    time.sleep(0.6)
+    assert daemon.table() == ""
+    assert daemon.verb("reload") == "1 policy in force\n"
+    assert daemon.table() == before
+
+
+# ---- existing flows ----
+
+ECHO = """
+import socket, sys
+s = socket.create_server(("", int(sys.argv[1])))
+print("up", flush=True)
+c, _ = s.accept()
+while data := c.recv(10):
+    c.sendall(data)
+"""
+TALK = """
+import socket, sys, time
+s = socket.create_connection(("172.18.0.2", int(sys.argv[1])), timeout=5)
+s.settimeout(3)
+while True:
+    s.sendall(b"x")
+    assert s.recv(10)
+    print("up", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def attach(daemon: Daemon, addr: str, mac: str) -> Namespace:
+    """A container, as far as packets tell."""
+    inside = Namespace()
+    host = daemon.space
+    name = f"v{inside.pid}"
+    host.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(inside.pid))
+    host.run("ip", "link", "set", name, "master", "br-shopfront", "up")
+    inside.run("ip", "link", "set", "eth0", "address", mac)
+    inside.run("ip", "addr", "add", addr, "dev", "eth0")
+    inside.run("ip", "link", "set", "eth0", "up")
+    return inside
+
+
+def talk(place: Namespace, script: str, port: int) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        place.argv("/usr/bin/python3", "-c", script, str(port)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "up\n"
+    return process
+
+
+def test_what_a_new_policy_refuses_is_cut_and_nothing_else(daemon: Daemon) -> None:
+    daemon.start()
+    db = attach(daemon, "172.18.0.2/16", "02:42:ac:12:00:02")
+    web = attach(daemon, "172.18.0.3/16", "02:42:ac:12:00:03")
+    talkers = []
+    try:
+        for port in (5432, 5433):
+            talkers += [talk(db, ECHO, port), talk(web, TALK, port)]
+        refused, allowed = talkers[1], talkers[3]
+        daemon.policy(POLICY.replace("5432, 5433", "5433"))
+        assert eventually(lambda: refused.poll() is not None, 15)
+        time.sleep(1)
+        assert allowed.poll() is None
+        assert daemon.status()["kernel"]["flows_cut"] == 1
+    finally:
+        for process in talkers:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        db.close()
+        web.close()
+
+
+# ---- answers ----
+
+KEYS = {
+    "": "version state pid started engine policies kernel bridge_filter not_governed networks identities endpoints",
+    "engine": "state url name version api_version error connects events repaired lost containers",
+    "policies": "directory settings mode files documents loaded error errors warnings",
+    "kernel": "table present owner applied transactions failures drift flows_cut error",
+    "bridge_filter": "needed ipv4 ipv6",
+}
+
+
+def test_status_keys(daemon: Daemon) -> None:
+    daemon.start()
+    status = daemon.status()
+    for part, keys in KEYS.items():
+        assert set(status[part] if part else status) == set(keys.split()), part
+    assert set(status["networks"][0]) == set("name driver bridge subnets managed endpoints".split())
+    assert set(status["identities"][0]) == set("name endpoints isolated audited".split())
+    keys = set("title container network addr4 addr6 mac identity".split())
+    assert set(status["endpoints"][0]) == keys
+    assert set(status["policies"]["documents"][0]) == set("name file line mode isolate rules".split())
+    found = {(n["kind"], n["what"]) for n in status["not_governed"]}
+    assert ("host-network", "agent") in found
+
+
+def test_status_text(daemon: Daemon) -> None:
+    daemon.start()
+    text = daemon.verb("status")
+    assert ": enforcing (pid " in text.splitlines()[0]
+    for part in (
+        "\n  shop  enforce  isolates ingress, egress  shop.yaml:1\n",
+        "\n  shop/db ",
+        "  agent: it uses the host's network",
+        "br_netfilter IPv4 on, IPv6 on, needed",
+    ):
+        assert part in text
+
+
+def test_the_control_socket(daemon: Daemon) -> None:
+    daemon.start()
+    assert os.stat(daemon.control).st_mode & 0o777 == 0o660
+    question = {"verb": "explain", "from": "shop/web", "to": "shop/db", "port": "5432"}
+    answer = json.loads(daemon.ask(json.dumps(question).encode() + b"\n"))
+    assert answer["exit"] == 0 and answer["result"]["verdict"] == "allow"
+    for wrong, code in (
+        (b"nonsense\n", 2),
+        (b"[]\n", 2),
+        (b"{}\n", 2),
+        (b'{"verb": "halt"}\n', 2),
+        (b'{"verb": 7}\n', 2),
+        (b'{"verb": "explain"}\n', 2),
+        (b'{"verb": "explain", "from": "shop/web", "to": "nobody"}\n', 2),
+    ):
+        answer = json.loads(daemon.ask(wrong))
+        assert answer["exit"] == code and answer["error"]
+    daemon.verb("status")
+
+
+def test_only_root_changes_anything(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table()
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+    os.chmod(daemon.control, 0o666)
+    for folder in (daemon.folder, *daemon.folder.parents):
+        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
+            folder.chmod(folder.stat().st_mode | 0o111)
+    assert daemon.call("status", enter=nobody).returncode == 0
+    for verb in ("flush", "reload"):
+        done = daemon.call(verb, enter=nobody)
+        assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
+    assert daemon.table() == before

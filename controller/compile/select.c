@@ -75,25 +75,11 @@ static bool image_matches(const char *pattern, const char *image)
 	return !strcmp(full_pattern, full);
 }
 
-/* Compose's and Swarm's labels say who a container is: an image cannot. Others count whoever set them. */
-static bool label_is_identity(const char *key)
-{
-	static const char *const prefixes[] = {
-		"com.docker.compose.",
-		"com.docker.swarm.",
-		"com.docker.stack.",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
-			return true;
-	}
-	return false;
-}
-
+/* An image cannot say who a container is; other labels count whoever set them. */
 static bool label_matches(const struct selector *s, const struct model_container *container)
 {
-	const char *value = model_container_label(container, s->key, label_is_identity(s->key));
+	const char *value =
+		model_container_label(container, s->key, model_label_is_identity(s->key));
 
 	return value && (!s->pattern || glob_match(s->pattern, value));
 }

@@ -150,7 +150,7 @@ static bool has_label(const struct entry *image, const struct model_label *label
 	return false;
 }
 
-/* As long as an image's labels are not known, any label may be the image's. */
+/* As long as an image's labels are not known, any label may be the image's; see is_identified(). */
 static bool mark_labels(const struct inventory *v, struct model_container *c)
 {
 	const struct entry *image = known_image(v, c->image_id);
@@ -177,6 +177,7 @@ bool inventory_put_image(struct inventory *v, const char *id, bool known,
 {
 	struct entry fresh = {.id = mem_strdup(id), .known = known, .labels = labels, .nlabels = n};
 	struct entry *e = table_add(&v->images, id);
+	bool news = e->known != known; /* whether containers of it can be identified */
 	bool changed = false;
 
 	entry_done(e);
@@ -184,8 +185,10 @@ bool inventory_put_image(struct inventory *v, const char *id, bool known,
 	for (size_t i = 0; i < v->containers.len; i++) {
 		struct model *piece = v->containers.items[i].piece;
 
-		if (piece && !strcmp(piece->containers->image_id, id))
+		if (piece && !strcmp(piece->containers->image_id, id)) {
 			changed |= mark_labels(v, piece->containers);
+			changed |= news;
+		}
 	}
 	return changed;
 }
@@ -424,14 +427,34 @@ static size_t count_endpoints(const struct inventory *v)
 	return n;
 }
 
+/* Whether it can be told who the container is: one with labels that say so cannot, as long as its image
+ * could be what they came from. It would be taken for one that no policy governs. */
+static bool is_identified(const struct inventory *v, const struct model_container *c)
+{
+	if (known_image(v, c->image_id))
+		return true;
+	for (size_t i = 0; i < c->nlabels; i++) {
+		if (model_label_is_identity(c->labels[i].key))
+			return false;
+	}
+	return true;
+}
+
+static size_t container_of(const struct inventory *v, const struct model *m, const char *key)
+{
+	size_t c = model_find_container(m, key);
+
+	return c != MODEL_NONE && is_identified(v, &m->containers[c]) ? c : MODEL_NONE;
+}
+
 /* An endpoint whose container is not known gets none: it must never have another's identity. */
-static void add_endpoints(const struct model *piece, struct model *m)
+static void add_endpoints(const struct inventory *v, const struct model *piece, struct model *m)
 {
 	for (size_t i = 0; i < piece->nendpoints; i++) {
 		struct model_endpoint *e = &m->endpoints[m->nendpoints++];
 
 		*e = piece->endpoints[i];
-		e->container = model_find_container(m, key_of(piece, i));
+		e->container = container_of(v, m, key_of(piece, i));
 		e->network = m->nnetworks - 1;
 	}
 }
@@ -452,7 +475,7 @@ static struct model *borrow(const struct inventory *v)
 		if (!v->networks.items[i].piece)
 			continue;
 		m->networks[m->nnetworks++] = *v->networks.items[i].piece->networks;
-		add_endpoints(v->networks.items[i].piece, m);
+		add_endpoints(v, v->networks.items[i].piece, m);
 	}
 	return m;
 }

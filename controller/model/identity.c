@@ -3,27 +3,78 @@
 #include <string.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/mem.h"
 #include "quaywall/utf8.h"
 
 #define SHORT_ID 12 /* as many characters of an id as the engine's own listings show */
 
-const char *model_container_label(const struct model_container *c, const char *key, bool trusted)
+#define COMPOSE_PREFIX "com.docker.compose."
+
+bool model_label_is_identity(const char *key)
+{
+	static const char *const prefixes[] = {
+		COMPOSE_PREFIX,
+		"com.docker.swarm.",
+		"com.docker.stack.",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		if (!strncmp(key, prefixes[i], strlen(prefixes[i])))
+			return true;
+	}
+	return false;
+}
+
+static const struct model_label *find_label(const struct model_container *c, const char *key)
 {
 	size_t low = 0, high = c->nlabels;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		const struct model_label *label = &c->labels[mid];
-		int order = strcmp(label->key, key);
+		int order = strcmp(c->labels[mid].key, key);
 
 		if (order == 0)
-			return trusted && label->from_image ? NULL : label->value;
+			return &c->labels[mid];
 		if (order < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
 	return NULL;
+}
+
+/*
+ * Compose writes project and service into the images that it builds, so for these the image's labels and
+ * the container's are the same although Compose set both. It also gives each container a number and a
+ * hash of its own, which it writes into no image: where the container has one that the image has not,
+ * Compose started it, and then it set the other labels too, over whatever the image claims.
+ */
+static bool compose_started(const struct model_container *c)
+{
+	static const char *const own[] = {
+		COMPOSE_PREFIX "config-hash",
+		COMPOSE_PREFIX "container-number",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		const struct model_label *label = find_label(c, own[i]);
+
+		if (label && !label->from_image)
+			return true;
+	}
+	return false;
+}
+
+const char *model_container_label(const struct model_container *c, const char *key, bool trusted)
+{
+	const struct model_label *label = find_label(c, key);
+
+	if (!label)
+		return NULL;
+	if (trusted && label->from_image &&
+	    (strncmp(key, COMPOSE_PREFIX, strlen(COMPOSE_PREFIX)) != 0 || !compose_started(c)))
+		return NULL;
+	return label->value;
 }
 
 /* An image could claim to be another project's database, so what the image carries does not count. */

@@ -43,12 +43,10 @@ static void add_sharer(json_t *list, const struct model *m, size_t c, const char
 static const char *image_claim(const struct model_container *c)
 {
 	for (size_t i = 0; i < c->nlabels; i++) {
-		const struct model_label *l = &c->labels[i];
+		const char *key = c->labels[i].key;
 
-		if (l->from_image && (!strncmp(l->key, "com.docker.compose.", 19) ||
-				      !strncmp(l->key, "com.docker.swarm.", 17) ||
-				      !strncmp(l->key, "com.docker.stack.", 17)))
-			return l->key;
+		if (model_label_is_identity(key) && !model_container_label(c, key, true))
+			return key;
 	}
 	return NULL;
 }

@@ -112,7 +112,11 @@ size_t model_find_container(const struct model *m, const char *id);
 size_t model_find_network(const struct model *m, const char *id);
 size_t model_find_endpoint(const struct model *m, const char *id);
 
-/* The value of a label, or NULL. TRUSTED leaves out labels that the image carries itself. */
+/* Whether the key is one of Compose's or Swarm's, which say who a container is. */
+bool model_label_is_identity(const char *key);
+
+/* The value of a label, or NULL. TRUSTED leaves out labels that came from the image and not from who
+ * started the container: the image carries the same, and it was not Compose that set it. */
 const char *model_container_label(const struct model_container *c, const char *key, bool trusted);
 
 /* The container whose network namespace C uses: C itself, or X for `network_mode: container:X`

@@ -103,6 +103,29 @@ static void test_detach(void **state)
 	endpoints_are(v, "e2=web");
 }
 
+/* Until the image is known, nobody can tell whether `project` came from it: then the container would be
+ * taken for one that no policy governs. */
+static void test_identity_waits_for_the_image(void **state)
+{
+	static const char text[] =
+		"[{\"Id\": \"c1\", \"Names\": [\"/db\"], \"Image\": \"box\", "
+		"\"ImageID\": \"sha256:aa\", \"State\": \"running\", \"Labels\": "
+		"{\"com.docker.compose.project\": \"shop\"}}]";
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	struct model *m = NULL;
+
+	(void)state;
+	assert_int_equal(documents_containers("c", text, strlen(text), &m, NULL), 0);
+	inventory_put_containers(v, m, 1);
+	inventory_put_network(v, network("c1", "e1"), 2);
+	endpoints_are(v, "e1=?");
+	inventory_put_image(v, "sha256:aa", false, NULL, 0); /* it could not be read */
+	endpoints_are(v, "e1=?");
+	assert_true(inventory_put_image(v, "sha256:aa", true, NULL, 0));
+	endpoints_are(v, "e1=db");
+	assert_false(inventory_put_image(v, "sha256:aa", true, NULL, 0));
+}
+
 static void add_text(void *data, const char *id)
 {
 	buf_printf(data, "%s ", id);
@@ -216,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_missing_containers),
 		cmocka_unit_test(test_full_listing),
+		cmocka_unit_test(test_identity_waits_for_the_image),
 		cmocka_unit_test(test_image_labels),
 	};
 

@@ -10,6 +10,7 @@
 
 #define COMPOSE_PROJECT "com.docker.compose.project"
 #define COMPOSE_SERVICE "com.docker.compose.service"
+#define COMPOSE_NUMBER	"com.docker.compose.container-number"
 #define STACK		"com.docker.stack.namespace"
 #define SWARM_SERVICE	"com.docker.swarm.service.name"
 
@@ -52,6 +53,17 @@ static const struct {
 	 "shop",
 	 "db",
 	 "shop/db (shop-db-1)"},
+	/* Compose writes both into the images that it builds, but a container's number into none. */
+	{"shop-db-1",
+	 {"!" COMPOSE_PROJECT, "shop", "!" COMPOSE_SERVICE, "db", COMPOSE_NUMBER, "1", NULL},
+	 "shop",
+	 "db",
+	 "shop/db (shop-db-1)"},
+	{"evil",
+	 {"!" COMPOSE_PROJECT, "shop", "!" COMPOSE_SERVICE, "db", "!" COMPOSE_NUMBER, "1", NULL},
+	 NULL,
+	 NULL,
+	 "evil"},
 	/* An image that claims to be someone else's database. */
 	{"evil",
 	 {"!" COMPOSE_PROJECT, "shop", "!" COMPOSE_SERVICE, "db", NULL},

@@ -20,6 +20,10 @@
 	"{\"Id\": \"n1\", \"Name\": \"front\", \"Driver\": \"bridge\", \"Scope\": \"local\", "    \
 	"\"IPAM\": {\"Config\": [{\"Subnet\": \"172.30.0.0/24\"}]}, \"Containers\": {" containers \
 	"}}"
+#define EMPTY(id)                                            \
+	"{\"Id\": \"" id "\", \"Name\": \"" id               \
+	"\", \"Driver\": \"bridge\", \"Scope\": \"local\", " \
+	"\"IPAM\": {}}"
 #define ENDPOINT(container, id, addr)                                                       \
 	"\"" container "\": {\"EndpointID\": \"" id "\", \"Name\": \"x\", \"MacAddress\": " \
 	"\"02:42:ac:1e:00:02\", \"IPv4Address\": \"" addr "/24\", \"IPv6Address\": \"\"}"
@@ -452,6 +456,27 @@ static void test_listing_repairs(void **state)
 	wait_until(b, is_repaired);
 }
 
+/* The engine lists in no order; whatever it lists must stay, also until it is read again. */
+static void test_listing_drops_nothing(void **state)
+{
+	struct bed *b = *state;
+
+	fake_network(b->fake, "z", EMPTY("z"));
+	fake_network(b->fake, "a", EMPTY("a"));
+	fake_network(b->fake, "m", EMPTY("m"));
+	start_every(b, 1);
+	wait_until(b, is_connected);
+	fake_answer(b->fake, "/networks/z", FAKE_HANG);
+	fake_answer(b->fake, "/networks/a", FAKE_HANG);
+	fake_answer(b->fake, "/networks/m", FAKE_HANG);
+	fake_container(b->fake, "c2", CONTAINER("c2", "db", ""));
+	fake_network(
+		b->fake, "n1",
+		FRONT(ENDPOINT("c1", "e1", "172.30.0.2") "," ENDPOINT("c2", "e2", "172.30.0.3")));
+	wait_until(b, has_e2);
+	assert_int_equal(b->model->nnetworks, 4);
+}
+
 /* The engine throws events away when its reader is slow by 1024, and says nothing. */
 static void test_stream_is_drained_while_an_answer_hangs(void **state)
 {
@@ -522,6 +547,7 @@ int main(void)
 		T(test_podman),
 		T(test_stop_while_it_hangs),
 		T(test_listing_repairs),
+		T(test_listing_drops_nothing),
 		T(test_stream_is_drained_while_an_answer_hangs),
 		T(test_event_too_long),
 		cmocka_unit_test(test_wrong_options),

@@ -342,6 +342,19 @@ static int read_endpoints(const struct node *n, struct model *m, struct error *e
 	return 0;
 }
 
+/* M is sorted. An endpoint's id is the key of everything that is made of it. */
+static int check_unique(const struct node *n, const struct model *m, struct error *err)
+{
+	struct node endpoints = node_member(n, "Containers");
+
+	for (size_t i = 1; i < m->nendpoints; i++) {
+		if (!strcmp(m->endpoints[i - 1].id, m->endpoints[i].id))
+			return node_error(&endpoints, err, "has two endpoints of the id \"%.64s\"",
+					  m->endpoints[i].id);
+	}
+	return 0;
+}
+
 int documents_network(const char *source, const char *text, size_t len, struct model **ret,
 		      struct error *err)
 {
@@ -358,6 +371,9 @@ int documents_network(const char *source, const char *text, size_t len, struct m
 	    (r = read_endpoints(&doc, m, err)) < 0)
 		return r;
 	model_sort(m);
+	r = check_unique(&doc, m, err);
+	if (r < 0)
+		return r;
 	*ret = m;
 	m = NULL;
 	return 0;

@@ -180,7 +180,8 @@ static bool adds_table(const struct ruleset_diff *d)
 }
 
 /* A table without the flags cannot get them: the kernel (6.9) lets only an orphan be adopted, which has
- * persist already. So it goes and comes again with all in it, in one transaction. */
+ * persist already. Nor can a dormant one be woken while its base chains change. So it goes and comes
+ * again with all in it, in one transaction. */
 static int replace_table(struct nft *n, const struct ruleset *wanted, struct error *err)
 {
 	const struct target t = {.table = wanted->table, .family = wanted->family};
@@ -191,11 +192,14 @@ static int replace_table(struct nft *n, const struct ruleset *wanted, struct err
 	ruleset_compare(NULL, wanted, &whole);
 	batch_begin(&b, n);
 	encode_delete_table(&b, &t);
-	encode_diff(&b, &t, OWNED, &whole);
+	encode_diff(&b, &t, n->owner ? OWNED : 0, &whole);
 	r = send_diff(n, &b, &whole, err);
-	if (r == 0)
+	if (r < 0)
+		return r;
+	n->dormant = false;
+	if (n->owner)
 		remember_owned(n, &t);
-	return r;
+	return 0;
 }
 
 /* The first change of a table that is not known to be ours. */
@@ -209,15 +213,15 @@ static int apply_as_owner(struct nft *n, const struct ruleset *wanted, const str
 
 	if (r < 0)
 		return r;
+	if ((state.flags & NFT_TABLE_F_OWNER) && state.owner != mnl_socket_get_portid(n->requests))
+		return error_set(err, -EPERM, "another process owns table %s", t.table);
 	if (state.exists && !(state.flags & OWNED) && !adds_table(d))
 		return replace_table(n, wanted, err);
 	batch_begin(&b, n);
 	if (state.exists && (state.flags & OWNED) == TABLE_PERSIST)
 		encode_add_table(&b, &t, OWNED, NLM_F_CREATE);
 	encode_diff(&b, &t, OWNED, d);
-	if (b.sent.len == 1)
-		return 0;
-	r = send_diff(n, &b, d, err);
+	r = b.sent.len > 1 ? send_diff(n, &b, d, err) : 0;
 	if (r == 0)
 		remember_owned(n, &t);
 	return r;
@@ -234,12 +238,11 @@ int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_
 		return apply_as_owner(n, wanted, d, err);
 	if (d->len == 0)
 		return 0;
-	batch_begin(&b, n);
 	if (n->dormant && !adds_table(d))
-		encode_add_table(&b, &t, n->owner ? OWNED : 0, 0);
+		return replace_table(n, wanted, err);
+	batch_begin(&b, n);
 	encode_diff(&b, &t, n->owner ? OWNED : 0, d);
 	r = send_diff(n, &b, d, err);
-	n->dormant = false;
 	/* Perhaps it was deleted and created by others: look again next time. */
 	if (r < 0)
 		forget_owned(n);

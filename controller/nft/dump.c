@@ -65,6 +65,28 @@ static int dump_elements(struct nft *n, struct ruleset *r, struct ruleset_set *s
 	return result;
 }
 
+static size_t count_elements(const struct ruleset *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->nsets; i++)
+		n += r->sets[i]->len;
+	return n;
+}
+
+/*
+ * A hash that grows is rehashed later, by a worker of the kernel: what a dump sees of it then moves
+ * between two messages, without a new generation. As the kernel counts its way through, for each element
+ * that is missed another one comes twice.
+ */
+static int sort_dumped(struct ruleset *r)
+{
+	size_t before = count_elements(r);
+
+	ruleset_sort(r);
+	return count_elements(r) == before ? 0 : -EINTR;
+}
+
 static int dump_objects(struct nft *n, struct ruleset *r)
 {
 	int result = dump_kind(n, NFT_MSG_GETOBJ, r, NULL, found_limit, r);
@@ -75,10 +97,11 @@ static int dump_objects(struct nft *n, struct ruleset *r)
 		result = dump_elements(n, r, r->sets[i]);
 	if (result == 0)
 		result = dump_kind(n, NFT_MSG_GETCHAIN, r, NULL, found_chain, r);
+	/* Rules find their chains and sets by name, so these are sorted first. */
+	if (result == 0)
+		result = sort_dumped(r);
 	if (result < 0)
 		return result;
-	/* Rules find their chains and sets by name. */
-	ruleset_sort(r);
 	return dump_kind(n, NFT_MSG_GETRULE, r, NULL, found_rule, r);
 }
 

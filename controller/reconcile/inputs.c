@@ -145,7 +145,8 @@ static int adopt(struct daemon *d, struct world *next, struct error *err)
 
 /* A folder that is not there is an empty set, as on a fresh host. But where policies are in force, or were in the
  * last run, it is a mistake, or only away for a moment: an empty set would open the host. */
-static int check_folder(const struct daemon *d, const struct world *next, struct error *err)
+static int check_folder(const struct daemon *d, const struct world *next, struct policy_problems *p,
+			struct error *err)
 {
 	const char *dir = next->settings->policies;
 	bool guards =
@@ -153,6 +154,8 @@ static int check_folder(const struct daemon *d, const struct world *next, struct
 
 	if (!guards || access(dir, F_OK) == 0 || errno != ENOENT)
 		return 0;
+	/* Among them that no policy is in force, which is not so. */
+	policy_problems_done(p);
 	return error_set(err, -ENOENT,
 			 "the folder %s is not there ('quaywall flush' ends enforcement)", dir);
 }
@@ -163,7 +166,7 @@ static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 	int r = world_load(&next, d->options, p, err);
 
 	if (r == 0)
-		r = check_folder(d, &next, err);
+		r = check_folder(d, &next, p, err);
 	if (r == 0)
 		r = choose_model(d, &next, err);
 	if (r == 0 && next.model)

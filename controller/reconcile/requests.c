@@ -62,6 +62,7 @@ static json_t *problems_json(const struct policy_problems *p)
 
 static json_t *request_reload(struct daemon *d, const json_t *request)
 {
+	unsigned long failures = d->failures;
 	bool good;
 
 	(void)request;
@@ -73,7 +74,8 @@ static json_t *request_reload(struct daemon *d, const json_t *request)
 		daemon_apply_due(d);
 	notify_send("READY=1\nSTATUS=%s", d->load_error ? d->load_error : "enforcing");
 	if (!good && !policy_problems_errors(&d->problems))
-		return refusal(QUAYWALL_UNREACHABLE, d->load_error);
+		return refusal(d->failures > failures ? QUAYWALL_UNREACHABLE : QUAYWALL_USAGE,
+			       d->load_error);
 	return result(
 		good ? QUAYWALL_FINE : QUAYWALL_USAGE,
 		json_pack("{s:b, s:o, s:I}", "loaded", good, "problems",

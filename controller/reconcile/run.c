@@ -167,13 +167,12 @@ static enum reconcile_exit start_without_policies(struct daemon *d, struct error
 		d->world.settings = world_places(d->options);
 		return QUAYWALL_FINE;
 	}
-	if (!policy_problems_errors(&d->problems)) {
+	if (!policy_problems_errors(&d->problems))
 		error_set(err, -EINVAL, "%s", d->load_error);
-		return QUAYWALL_UNREACHABLE;
-	}
-	error_set(err, -EINVAL,
-		  "the files have errors, and no table of an earlier run is there to "
-		  "keep (quaywall validate shows them)");
+	else
+		error_set(err, -EINVAL,
+			  "the files have errors, and no table of an earlier run is there to "
+			  "keep (quaywall validate shows them)");
 	return QUAYWALL_USAGE;
 }
 

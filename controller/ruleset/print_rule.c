@@ -222,8 +222,12 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 /* nft puts `meta nfproto` before the first use of an IP header by itself, and does not list it. */
 static bool nft_adds_it(const struct ruleset_rule *rule, size_t i)
 {
-	return rule->exprs[i].kind == EXPR_NFPROTO && i + 1 < rule->len &&
-	       rule_implied_family(&rule->exprs[i + 1]) == rule->exprs[i].number;
+	size_t next = i + 1;
+
+	if (next < rule->len && rule->exprs[next].kind == EXPR_L4PROTO)
+		next++;
+	return rule->exprs[i].kind == EXPR_NFPROTO && next < rule->len &&
+	       rule_implied_family(&rule->exprs[next]) == rule->exprs[i].number;
 }
 
 void text_rule(const struct ruleset_rule *rule, struct buf *out)

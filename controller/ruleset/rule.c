@@ -53,6 +53,7 @@ static uint32_t family_of_load(enum ruleset_load load)
 		return AF_INET;
 	case LOAD_IP6_SADDR:
 	case LOAD_IP6_DADDR:
+	case LOAD_ICMPV6_TYPE:
 		return AF_INET6;
 	default:
 		return 0;
@@ -63,6 +64,8 @@ uint32_t rule_implied_family(const struct ruleset_expr *e)
 {
 	uint32_t family = 0;
 
+	if (uses[e->kind] & USES_FAMILY)
+		return e->family;
 	if (uses[e->kind] & USES_PREFIX)
 		return e->prefix.addr.family;
 	if (uses[e->kind] & USES_LOADS)
@@ -129,10 +132,24 @@ static struct ruleset_expr canonical(const struct ruleset_expr *e)
 	return copy;
 }
 
+/* Of the two matches that others take for granted, the family's is first: what nft lists leaves both
+ * out, and what it makes of that has them in this order. */
+static void put_in_order(struct ruleset_rule *rule)
+{
+	struct ruleset_expr *last = &rule->exprs[rule->len - 1], *before = last - 1, swap;
+
+	if (rule->len < 2 || last->kind != EXPR_NFPROTO || before->kind != EXPR_L4PROTO)
+		return;
+	swap = *before;
+	*before = *last;
+	*last = swap;
+}
+
 static void append(struct ruleset_rule *rule, const struct ruleset_expr *e)
 {
 	rule->exprs = mem_grow(rule->exprs, &rule->cap, rule->len + 1, sizeof(*rule->exprs));
 	rule->exprs[rule->len++] = canonical(e);
+	put_in_order(rule);
 }
 
 void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr)

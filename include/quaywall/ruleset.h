@@ -201,7 +201,8 @@ void ruleset_add_limit(struct ruleset *r, const char *name, uint32_t rate, uint3
 struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comment);
 /* Copies EXPR, its name included, so callers may pass literals. What an expression takes for granted
  * is put before it unless the rule has it already, as nft does: EXPR_NFPROTO before whatever reads an
- * IP header, EXPR_L4PROTO before EXPR_ICMP, EXPR_TCP_NOT_SYN, EXPR_REJECT_RST and LOAD_ICMPV6_TYPE.
+ * IP header or ICMP's, EXPR_L4PROTO before EXPR_ICMP, EXPR_TCP_NOT_SYN, EXPR_REJECT_RST and LOAD_ICMPV6_TYPE.
+ * Of the two, where they meet, EXPR_NFPROTO comes first.
  * Fields that the kind does not use are dropped, host bits of a prefix cleared: equal rules are equal
  * field by field. */
 void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr);

@@ -80,7 +80,7 @@ class Suite:
             [str(a) for a in argv], cwd=ROOT, env=own, stdin=subprocess.DEVNULL, check=False
         ).returncode
 
-    # ---- builds and unit tests ----
+    # ---- builds and programs in C ----
 
     def build(self, build: Build) -> bool:
         self.say(f"build: {build.name}")
@@ -95,21 +95,24 @@ class Suite:
     def folder(self, build: Build) -> Path:
         return self.work / f"build-{build.name}"
 
-    def unit(self, build: Build) -> None:
-        """cmocka says how many tests each program held; a program that says nothing counts as one."""
-        self.say(f"unit tests: {build.name}")
+    def programs(self, build: Build) -> None:
+        """The unit tests and those of the kernel, in C. cmocka says how many tests each program held; one
+        that says nothing counts as one. What else meson knows is run further below, once."""
+        self.say(f"programs: {build.name}")
         folder = self.folder(build)
-        argv = ["meson", "test", "-C", folder, "--no-rebuild", "--suite", "unit", "--print-errorlogs"]
+        argv = ["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs"]
+        for suite in ("golden", "conventions"):
+            argv += ["--no-suite", suite]
         code = self.call(argv)
         log = folder / "meson-logs" / "testlog.json"
         if not log.exists():
-            self.tally.one(f"unit tests of {build.name} did not run", False)
+            self.tally.one(f"programs of {build.name} did not run", False)
             return
         failed_before = self.tally.failed
         for line in log.read_text(encoding="utf-8").splitlines():
             self.count_program(build, json.loads(line))
         if code and self.tally.failed == failed_before:
-            self.tally.one(f"unit tests of {build.name}: meson exit {code}", False)
+            self.tally.one(f"programs of {build.name}: meson exit {code}", False)
 
     def count_program(self, build: Build, result: dict[str, str]) -> None:
         name = f"{result['name']} ({build.name})"
@@ -186,7 +189,7 @@ class Suite:
             if quick and build.name == "clang":
                 left_out.append("the build with clang")
             elif self.build(build):
-                self.unit(build)
+                self.programs(build)
         nfts = {}
         if quick:
             left_out.append("other distributions' nft")

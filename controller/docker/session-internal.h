@@ -31,6 +31,7 @@ struct session {
 	unsigned long events, repaired;
 
 	bool listing;		      /* a full listing is under way */
+	bool listing_again;	      /* another one is due at its end */
 	size_t listing_left;	      /* its jobs that are not answered yet */
 	unsigned long listing_events; /* `events` when it began */
 	bool listing_found;	      /* something that no event announced */

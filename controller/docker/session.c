@@ -96,6 +96,8 @@ static void end_listing(struct session *s)
 	s->listed = true;
 	inventory_prune_images(s->inventory);
 	rechecks_forget_missing(&s->rechecks);
+	if (s->listing_again)
+		session_list(s);
 }
 
 /* Takes ERRAND off the session's list. Returns its job. */
@@ -191,9 +193,12 @@ static void run_jobs(struct session *s)
 
 void session_list(struct session *s)
 {
-	if (s->listing)
+	if (s->listing) { /* it may have asked before what this one is for */
+		s->listing_again = true;
 		return;
+	}
 	s->listing = true;
+	s->listing_again = false;
 	s->listing_found = false;
 	s->listing_events = s->events;
 	follow_add(s, JOB_CONTAINER_LIST, NULL, true);

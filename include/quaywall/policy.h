@@ -4,6 +4,16 @@
  * The language is shared/policy-language.md of the project, kept for users in README.md. This room
  * reads and checks it; what a selector selects is not known here (that takes a model, see compile.h).
  * All errors of one run are found, in the order of files and lines, and a set with any error is no set.
+ *
+ * Where the language page is silent, this room does what users of Compose expect:
+ *  - anchors, aliases and merge keys (`<<`) work, within bounds; keys that begin with `x-` at the top of a
+ *    policy document are left alone (Compose's extension fields);
+ *  - `ports`, `port`, `isolate`, `addresses` and `except` take one item as well as a list;
+ *  - in `expect`, `interface: NAME` stands in the entry (for the one end that is an address) or with the
+ *    address, as {cidr: ADDRESS, interface: NAME};
+ *  - `docker:` may be {url: tcp://HOST:PORT, tls: {ca, cert, key}} instead of having `tls:` beside it, and
+ *    relative paths in the settings begin at the settings file's folder;
+ *  - `log: {rate: 0}` logs nothing.
  */
 #pragma once
 

@@ -67,6 +67,7 @@ static void test_merge_is_no_duplicate(void **state)
 		parse("x-a: &a {service: web}\npolicy: x\nfor: {<<: *a, service: db}\n");
 
 	(void)state;
+	assert_int_equal(set->documents[0].governs->nchildren, 1);
 	assert_string_equal(set->documents[0].governs->children[0]->pattern, "db");
 }
 

@@ -64,7 +64,7 @@ static void test_patterns(void **state)
 	static const char *const good[] = {"",	   "web",  "w*",     "[ab]",	    "[!a]",
 					   "[]a]", "[!]]", "[\\]]",  "[[:alpha:]]", "\\[",
 					   "a]",   "\\\\", "[a-z]*", "[[.].]]"};
-	static const char *const bad[] = {"[",	   "[!", "[]",	"[!]",	      "[a",
+	static const char *const bad[] = {"[",	   "[!", "[]",	"[!]",	      "[^]", "[a",
 					  "[a\\]", "\\", "a\\", "[[:alpha:]", "x[\\"};
 	CLEANUP_PROBLEMS struct policy_problems p = {0};
 

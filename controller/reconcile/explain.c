@@ -13,7 +13,8 @@
 #include "ends.h"
 #include "published.h"
 
-#define PUBLISH "publish:"
+#define PUBLISH	  "publish:"
+#define FLOWS_MAX 100000
 
 struct explain {
 	const struct compiled *c;
@@ -78,15 +79,25 @@ static void judge_publisher(struct explain *x, const struct flow_end *from,
 static size_t judge_publishers(struct explain *x, const struct flow_end *from,
 			       const struct policy_ports *p)
 {
-	struct published found;
 	size_t n = 0;
 
-	for (unsigned port = p->first; port <= p->last; port++)
-		for (size_t c = 0; c < x->m->ncontainers; c++)
-			if (published_find(x->m, c, p->protocol, (uint16_t)port, &found)) {
-				judge_publisher(x, from, &found);
-				n++;
-			}
+	for (size_t c = 0; c < x->m->ncontainers; c++) {
+		const struct model_container *container = &x->m->containers[c];
+		unsigned last = 0; /* a port stands there once for each address: they are sorted */
+
+		for (size_t i = 0; i < container->nports; i++) {
+			const struct model_port *port = &container->ports[i];
+			struct published found;
+
+			if (port->protocol != p->protocol || port->host_port == last ||
+			    port->host_port < p->first || port->host_port > p->last)
+				continue;
+			last = port->host_port;
+			published_find(x->m, c, p->protocol, port->host_port, &found);
+			judge_publisher(x, from, &found);
+			n++;
+		}
+	}
 	return n;
 }
 
@@ -253,6 +264,22 @@ static int parse_ports(struct explain *x, const struct explain_query *q, struct 
 				  &x->nports, err);
 }
 
+/* The daemon answers whoever may ask, and enforces with the same thread. */
+static int check_size(const struct explain *x, const struct ends *from, const struct ends *to,
+		      struct error *err)
+{
+	size_t flows = x->nports ? 0 : 1;
+
+	for (size_t i = 0; i < x->nports; i++)
+		flows += (size_t)(x->ports[i].last - x->ports[i].first) + 1;
+	flows *= from->len * to->len;
+	if (flows <= FLOWS_MAX)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "that would be %zu flows (at most %d: name fewer containers or ports)",
+			 flows, FLOWS_MAX);
+}
+
 static const char *summary(const struct explain *x)
 {
 	if (!x->refused)
@@ -288,6 +315,8 @@ int reconcile_explain(const struct compiled *c, const struct model *m,
 		r = judge_published(&x, &from, q->to, err);
 	} else {
 		r = ends_resolve(c, m, q->to, &to, err);
+		if (r == 0)
+			r = check_size(&x, &from, &to, err);
 		if (r == 0)
 			judge_pairs(&x, &from, &to);
 	}

@@ -46,6 +46,11 @@ def test_published_ports(program: Program) -> None:
     assert "loopback" in flow["note"]
 
 
+def test_a_range_of_published_ports(program: Program) -> None:
+    flows = program.json("explain", "203.0.113.9", "publish:8000-8999", code=1)["flows"]
+    assert [(f["published"], f["verdict"]) for f in flows] == [(8080, "allow"), (8081, "deny")]
+
+
 def test_a_containers_way_through_the_hosts_port(program: Program) -> None:
     """Judged as a flow to the container behind it, however it is named."""
     for to in (["publish:8080"], ["host", "8080"], ["192.0.2.1", "8080"]):

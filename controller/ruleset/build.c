@@ -80,7 +80,8 @@ struct ruleset_set *ruleset_add_set(struct ruleset *r, const char *name, unsigne
 	assert(nfields <= RULESET_FIELDS_MAX);
 	s->name = mem_strdup(name);
 	s->flags = flags;
-	memcpy(s->fields, fields, nfields * sizeof(*fields));
+	for (size_t i = 0; i < nfields; i++)
+		s->fields[i] = fields[i];
 	s->nfields = nfields;
 	assert(ruleset_key_size(s) <= RULESET_KEY_MAX);
 	r->sets = mem_grow(r->sets, &r->sets_cap, r->nsets + 1, sizeof(struct ruleset_set *));

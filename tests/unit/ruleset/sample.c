@@ -216,7 +216,7 @@ static void add_refuse(struct ruleset *r)
 {
 	struct ruleset_chain *c = ruleset_add_chain(r, "refuse", HOOK_NONE, 0);
 
-	RULE(c, VERDICT_NONE, NAMED(EXPR_LIMIT, "log_rate"),
+	RULE(c, VERDICT_NONE, NAMED(EXPR_LIMIT, "q_lograte"),
 	     {.kind = EXPR_LOG, .number = 86, .name = (char *)"refused from_shop/db"});
 	RULE(c, VERDICT_NONE, LOOKUP("q_bridges", LOAD_IIFNAME), {.kind = EXPR_REJECT_RST});
 	RULE(c, VERDICT_NONE, LOOKUP("q_bridges", LOAD_IIFNAME), {.kind = EXPR_REJECT_ADMIN});
@@ -363,7 +363,8 @@ struct ruleset *sample_full(void)
 {
 	struct ruleset *r = ruleset_new("quaywall", 1);
 
-	ruleset_add_limit(r, "log_rate", 20, 1, 100);
+	/* Not of 8 letters: libnftnl 1.2.4 writes this name without its end, which padding then is. */
+	ruleset_add_limit(r, "q_lograte", 20, 1, 100);
 	ruleset_add_limit(r, "q_daily", 3, 86400, 5);
 	ruleset_add_limit(r, "q_minutely", 3, 60, 7);
 	add_plain_sets(r);

@@ -11,6 +11,7 @@ from typing import Any
 
 import naive
 from generate import Case, Json
+from netspace import Namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +40,15 @@ def ask_program(case: Case, flows: list[Json]) -> list[Json]:
 
 def compiled_ruleset(case: Case) -> str:
     return run_verdicts(case, ["--ruleset"], "")
+
+
+def apply_once(case: Case, space: Namespace) -> None:
+    """The program's own way into the kernel: `run --once` in a namespace."""
+    with tempfile.TemporaryDirectory() as folder:
+        case.write(Path(folder))
+        files = ["--config", "settings.yaml", "--policies", "policies", "--control", "none.sock"]
+        program = str(build_path() / "quaywall")
+        space.run([program, *files, "run", "--once", "--snapshot", "snapshot.json"], folder=folder)
 
 
 def ask_naive(case: Case, flows: list[Json]) -> list[Json]:

@@ -203,10 +203,11 @@ class HostMaker:
             labels["com.docker.compose.project"] = project
             labels["com.docker.compose.service"] = service
             container["name"] = f"{project}-{service.replace(' ', '_')}-{i}"
-            if rng.random() < 0.1:  # claimed by the image, and so not believed
-                container["image_labels"] = rng.choice(
-                    [["com.docker.compose.project"], list(labels), ["com.docker.compose.service"]]
-                )
+            if rng.random() < 0.3:
+                labels["com.docker.compose." + rng.choice(["container-number", "config-hash"])] = "1"
+            if rng.random() < 0.15:  # claimed by the image, and so not always believed
+                pair = ["com.docker.compose.project", "com.docker.compose.service"]
+                container["image_labels"] = rng.choice([pair[:1], pair[1:], pair, list(labels)])
         elif kind < 0.8:
             stack, service = rng.choice(PROJECTS), rng.choice(SERVICES[:3])
             labels["com.docker.swarm.service.name"] = f"{stack}_{service}"

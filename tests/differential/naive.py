@@ -138,17 +138,24 @@ class Endpoint:
     addresses: tuple[Address, ...]
 
 
-IDENTITY_LABELS = ("com.docker.compose.", "com.docker.swarm.", "com.docker.stack.")
+COMPOSE_LABELS = ("com.docker.compose.",)
+SWARM_LABELS = ("com.docker.swarm.", "com.docker.stack.")
+SET_BY_COMPOSE = ("com.docker.compose.container-number", "com.docker.compose.config-hash")
 
 
 def make_container(doc: dict[str, Any]) -> Container:
+    """Labels of Compose and Swarm that the image carries do not count. Taken: but Compose's, where
+    it is seen to have started the container, for it writes them into the images that it builds."""
+    labels: dict[str, str] = doc.get("labels") or {}
     from_image = doc.get("image_labels") or []
-    labels = {
+    by_compose = any(key in labels and key not in from_image for key in SET_BY_COMPOSE)
+    doubted = SWARM_LABELS if by_compose else SWARM_LABELS + COMPOSE_LABELS
+    counting = {
         key: value
-        for key, value in (doc.get("labels") or {}).items()
-        if not (key in from_image and key.startswith(IDENTITY_LABELS))
+        for key, value in labels.items()
+        if key not in from_image or not key.startswith(doubted)
     }
-    return Container(doc["id"], doc.get("name") or "", doc.get("image") or "", labels)
+    return Container(doc["id"], doc.get("name") or "", doc.get("image") or "", counting)
 
 
 def link_local(mac: str) -> Address:

@@ -52,9 +52,11 @@ class Namespace:
             _check(_libc.setns(before, CLONE_NEWNET), "setns")
             os.close(before)
 
-    def run(self, arguments: list[str], text: str = "") -> None:
+    def run(self, arguments: list[str], text: str = "", folder: str = "/") -> None:
         with self.entered():
-            done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(
+                arguments, input=text, capture_output=True, text=True, timeout=60, cwd=folder
+            )
         if done.returncode != 0:
             raise RuntimeError(f"{arguments}: {done.stdout}{done.stderr}\n{text}")
 

@@ -1,5 +1,7 @@
 #include "ruleset-internal.h"
 
+#include <netinet/in.h>
+
 #include "quaywall/mem.h"
 
 char *chain_name(const struct identity *id, const char *prefix)
@@ -53,14 +55,14 @@ bool has_chain(const struct compiled *c, const struct identity *id, enum side si
 {
 	switch (side) {
 	case SIDE_FROM:
-		return id->deny[DIR_EGRESS].len || is_isolated(id, DIR_EGRESS);
+		return id->refuses || id->deny[DIR_EGRESS].len || is_isolated(id, DIR_EGRESS);
 	case SIDE_TO:
-		return id->deny[DIR_INGRESS].len || is_isolated(id, DIR_INGRESS) ||
+		return id->refuses || id->deny[DIR_INGRESS].len || is_isolated(id, DIR_INGRESS) ||
 		       has_publish_chain(c, id);
 	case SIDE_HOST: /* published ports of others may be refused by their end alone */
 		return c->enforcing || c->auditing;
 	case SIDE_LOCAL:
-		return concerns_host(&id->deny[DIR_INGRESS]) ||
+		return id->refuses || concerns_host(&id->deny[DIR_INGRESS]) ||
 		       (id->is_container && c->settings->host_to_containers == DEFAULT_DENY);
 	case SIDE_OUTSIDE:
 		return id->deny[DIR_INGRESS].len || has_publish_chain(c, id);
@@ -185,6 +187,27 @@ static void write_publish_branch(const struct writer *w, struct ruleset_chain *c
 	rule_verdict(rule, VERDICT_GOTO, target);
 }
 
+/*
+ * ct state new tcp flags & (fin|syn|rst|ack) != syn goto refuse_quietly
+ *
+ * A TCP flow begins with a SYN. Conntrack would pick one up in the middle, by a packet of either end: then a
+ * reply of a flow that was cut would come back as a flow of its own in the other direction, which may be
+ * allowed. So both directions of whoever can have flows refused begin like this, and only those: where
+ * br_netfilter was off, the flows within a bridge are all in the middle when it is switched on.
+ */
+static void write_beginning(struct ruleset_chain *chain, const struct identity *id, enum side side)
+{
+	struct ruleset_rule *rule;
+
+	if (!id->refuses)
+		return;
+	rule = ruleset_add_rule(chain, NULL);
+	rule_ct_state(rule, CT_NEW);
+	rule_l4proto(rule, IPPROTO_TCP);
+	rule_expr(rule, EXPR_TCP_NOT_SYN);
+	rule_verdict(rule, VERDICT_GOTO, side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
+}
+
 void write_side(const struct writer *w, const struct identity *id, enum side side)
 {
 	struct causes causes = end_causes(w->c, id, side);
@@ -195,6 +218,7 @@ void write_side(const struct writer *w, const struct identity *id, enum side sid
 		return;
 	name = chain_name(id, side_prefix(side));
 	chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
+	write_beginning(chain, id, side);
 	if (side == SIDE_HOST)
 		write_hairpin(w, id, chain);
 	write_denies(w, chain, id, side);

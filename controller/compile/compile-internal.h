@@ -74,6 +74,7 @@ struct identity {
 	struct compile_identity public;
 	char *name;		   /* a valid, unique nft identifier */
 	bool managed;		   /* its endpoints are on a managed network */
+	bool refuses;		   /* some flow of it can be refused, in either direction */
 	bool is_container;	   /* false: an endpoint of the engine itself, as ingress-sbox */
 	struct index_list members; /* endpoints, by id */
 	struct ranges extra; /* `addresses:` of the document that governs just this identity */

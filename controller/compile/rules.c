@@ -167,6 +167,25 @@ static void add_restrictions(struct compiled *c, struct identity *id)
 			   DEFAULT_PUBLISH);
 }
 
+/* Whether a flow of the identity can be refused, and so one that was allowed before can have been cut. */
+static bool can_be_refused(const struct compiled *c, const struct identity *id)
+{
+	const struct settings *s = c->settings;
+	bool by_default = s->containers_to_host == DEFAULT_DENY ||
+			  s->host_to_containers == DEFAULT_DENY || s->publish == DEFAULT_LOCAL;
+
+	for (enum direction dir = DIR_INGRESS; dir <= DIR_EGRESS; dir++) {
+		if (cause_is_set(&id->isolated[dir].enforce))
+			return true;
+		for (size_t i = 0; i < id->deny[dir].len; i++) {
+			if (id->deny[dir].items[i].enforce)
+				return true;
+		}
+	}
+	return cause_is_set(&id->restricted.enforce) ||
+	       (id->is_container && by_default && s->mode == POLICY_ENFORCE);
+}
+
 static void describe(struct identity *id)
 {
 	for (enum direction dir = DIR_INGRESS; dir <= DIR_EGRESS; dir++) {
@@ -236,6 +255,7 @@ void rules_build(struct compiled *c)
 		}
 		add_defaults(c, id);
 		add_restrictions(c, id);
+		id->refuses = can_be_refused(c, id);
 		describe(id);
 	}
 	find_modes(c);

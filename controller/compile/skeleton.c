@@ -185,14 +185,8 @@ static void write_needed(struct ruleset_chain *chain)
 	rule_verdict(rule, VERDICT_ACCEPT, NULL);
 }
 
-/*
- * ct state invalid goto refuse_quietly
- * ct state new tcp flags & (fin|syn|rst|ack) != syn goto refuse_quietly
- *
- * A TCP flow begins with a SYN. Conntrack would pick one up in the middle, by a packet of either end: then a
- * reply of a flow that was cut would come back as a flow of its own in the other direction.
- */
-static void write_beginnings(const struct writer *w, struct ruleset_chain *chain)
+/* ct state invalid drop: an answer would end the flow that the packet pretends to be of */
+static void write_invalid(const struct writer *w, struct ruleset_chain *chain)
 {
 	struct ruleset_rule *rule;
 
@@ -200,12 +194,7 @@ static void write_beginnings(const struct writer *w, struct ruleset_chain *chain
 		return;
 	rule = ruleset_add_rule(chain, NULL);
 	rule_ct_state(rule, CT_INVALID);
-	rule_verdict(rule, VERDICT_GOTO, CHAIN_QUIET);
-	rule = ruleset_add_rule(chain, NULL);
-	rule_ct_state(rule, CT_NEW);
-	rule_l4proto(rule, IPPROTO_TCP);
-	rule_expr(rule, EXPR_TCP_NOT_SYN);
-	rule_verdict(rule, VERDICT_GOTO, CHAIN_QUIET);
+	rule_verdict(rule, VERDICT_DROP, NULL);
 }
 
 static void end_unknown(const struct writer *w, struct ruleset_rule *rule)
@@ -321,12 +310,12 @@ static void write_forward(const struct writer *w)
 	jump_if_bridge(chain, LOAD_OIFNAME, CHAIN_TO_CONTAINERS);
 
 	chain = ruleset_add_chain(w->r, CHAIN_FROM_CONTAINERS, HOOK_NONE, 0);
-	write_beginnings(w, chain);
+	write_invalid(w, chain);
 	match_endpoints(w, chain, "endpoints_out", true);
 	write_unknown(w, chain, true);
 
 	chain = ruleset_add_chain(w->r, CHAIN_TO_CONTAINERS, HOOK_NONE, 0);
-	write_beginnings(w, chain);
+	write_invalid(w, chain);
 	write_forged(w, chain);
 	match_endpoints(w, chain, "endpoints_in", false);
 	write_unknown(w, chain, false);
@@ -351,7 +340,7 @@ static void write_input(const struct writer *w)
 	write_published_maps(w);
 
 	chain = ruleset_add_chain(w->r, CHAIN_HOST_CONTAINERS, HOOK_NONE, 0);
-	write_beginnings(w, chain);
+	write_invalid(w, chain);
 	/* Multicast and broadcast are not the host's address: they are judged as on the bridge. */
 	for (int f = 0; w->c->unknown != UNKNOWN_PASS && f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);

@@ -415,14 +415,26 @@ static int client_socket(const struct client *c, int type, int protocol, int *re
 static int wait_for(int fd, short events, long long deadline)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	int n = poll(&p, 1, left_ms(deadline)), err = 0;
+	int left = left_ms(deadline), n = poll(&p, 1, left), err = 0;
 	socklen_t len = sizeof(err);
 
-	if (n == 0)
+	if (n == 0 || left == 0)
 		return ETIMEDOUT;
 	if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		return errno;
 	return err;
+}
+
+/* The kernel tells every raw socket to an address of each ICMP error from there, whichever sent the packet.
+ * Whether it was one that began like SENT, at its transport header. */
+static bool own_error(int fd, const void *sent, size_t offset, size_t len)
+{
+	uint8_t packet[1500];
+	ssize_t n = recv(fd, packet, sizeof(packet), MSG_ERRQUEUE | MSG_DONTWAIT);
+
+	if (n < (ssize_t)(offset + len))
+		return true;
+	return !memcmp(packet + offset, (const uint8_t *)sent + offset, len);
 }
 
 static int say_banner(int fd)
@@ -471,8 +483,13 @@ static int reach_sctp(const struct client *c)
 	fd = client_socket(&to, SOCK_RAW, IPPROTO_SCTP, &err);
 	if (!err && send(fd, &out, sizeof(out), 0) < 0)
 		err = errno;
-	while (!err && !(err = wait_for(fd, POLLIN, c->deadline))) {
-		ssize_t n = recv(fd, data, sizeof(data), 0);
+	while (!err) {
+		err = wait_for(fd, POLLIN, c->deadline);
+		if (err && err != ETIMEDOUT && !own_error(fd, &out, 0, 4))
+			err = 0;
+		if (err)
+			break;
+		ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
 		const struct sctp_packet *p =
 			n > 0 ? sctp_of(c->addr.ss_family, data, (size_t)n) : NULL;
 
@@ -499,8 +516,13 @@ static int reach_icmp(const struct client *c)
 		echo.checksum = (uint16_t) ~((sum & 0xffff) + (sum >> 16));
 	if (!err && send(fd, &echo, sizeof(echo), 0) < 0)
 		err = errno;
-	while (!err && !(err = wait_for(fd, POLLIN, c->deadline))) {
-		ssize_t n = recv(fd, data, sizeof(data), 0);
+	while (!err) {
+		err = wait_for(fd, POLLIN, c->deadline);
+		if (err && err != ETIMEDOUT && !own_error(fd, &echo, 4, 2))
+			err = 0;
+		if (err)
+			break;
+		ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
 		size_t skip = v4 && n > 0 ? (data[0] & 15u) * 4u : 0;
 		const struct icmphdr *in = (const void *)(data + skip);
 

@@ -282,7 +282,7 @@ def test_unknown_address(clean: Bed, quaywall: Make, family: int) -> None:
     nodad = [] if family == 4 else ["nodad"]
     web.ip("addr", "add", f"{extra}/{24 if family == 4 else 64}", "dev", "eth0", *nodad)
     target = db.addr(family, "front")
-    known = to_db(web, db, family)
+    known = Ask(web.at(), target, "tcp", 5432, source=web.addr(family, "front"))
     from_extra = Ask(web.at(), target, "tcp", 5432, source=extra)
     to_extra = Ask(db.at(), extra, "tcp", 80)
     from_host = Ask(clean.engine, extra, "tcp", 80)

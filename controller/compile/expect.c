@@ -5,6 +5,7 @@
 
 #include "compile-internal.h"
 #include "edges.h"
+#include "host-ends.h"
 #include "quaywall/mem.h"
 
 /* Stands for every protocol that no rule can name. */
@@ -26,19 +27,6 @@ struct run {
 	struct buf first;	/* about the first pair that failed */
 };
 
-/* An end of flows; an endpoint without addr stands for each of its addresses. */
-struct ends {
-	struct flow_end *items;
-	size_t len, cap;
-};
-
-static void ends_done(struct ends *e)
-{
-	free(e->items);
-}
-
-#define CLEANUP_ENDS __attribute__((cleanup(ends_done)))
-
 /* ---- the ends ---- */
 
 /* The container of an end; MODEL_NONE where it is none. */
@@ -49,8 +37,9 @@ static size_t container_of(const struct run *r, const struct flow_end *end)
 	return r->model->endpoints[end->endpoint].container;
 }
 
-/* Endpoints in the order of containers, so that one container's stand side by side. */
-static void add_endpoints(const struct run *r, const struct selector *s, struct ends *ret)
+/* Endpoints in the order of containers, so that one container's stand side by side. One without an
+ * address stands for each of its addresses. */
+static void add_endpoints(const struct run *r, const struct selector *s, struct flow_ends *ret)
 {
 	CLEANUP_FREE size_t *next = mem_new(r->model->nendpoints + 1, sizeof(*next));
 	CLEANUP_FREE size_t *first = mem_new(r->model->ncontainers + 1, sizeof(*first));
@@ -75,13 +64,13 @@ static void add_endpoints(const struct run *r, const struct selector *s, struct 
 		}
 }
 
-static void find_ends(const struct run *r, const struct policy_end *end, struct ends *ret)
+static void find_ends(const struct run *r, const struct policy_end *end, struct flow_ends *ret)
 {
-	struct flow_end found = {.kind = END_HOST};
+	struct flow_end found;
 
 	switch (end->set ? end->peer.kind : PEER_SELECTOR) {
 	case PEER_HOST:
-		MEM_PUSH(ret, found);
+		host_ends(r->c, ret);
 		break;
 	case PEER_CIDR:
 		found = compile_end_of_addr(r->c, &end->peer.cidr.addr);
@@ -340,7 +329,7 @@ static size_t gateway_of(const struct run *r, size_t container, bool of_expectat
 
 /* A published port leads to one endpoint of a container, whichever of them was selected. Without `to`,
  * only the containers that publish the port are meant. */
-static void keep_gateways(const struct run *r, struct ends *ends)
+static void keep_gateways(const struct run *r, struct flow_ends *ends)
 {
 	size_t kept = 0, last = MODEL_NONE;
 
@@ -411,7 +400,8 @@ static size_t group_len(const struct run *r, const struct flow_end *ends, size_t
 	return n;
 }
 
-/* Two containers: their pairs on a common network, or all if they have none. */
+/* Two containers: their pairs on a common network, or all if they have none. To a published port of the
+ * host every network of the source may be the way. */
 static void judge_containers(struct run *r, const struct flow_end *from, size_t nfrom,
 			     const struct flow_end *to, size_t nto)
 {
@@ -421,14 +411,15 @@ static void judge_containers(struct run *r, const struct flow_end *from, size_t 
 		return;
 	for (size_t i = 0; i < nfrom; i++)
 		for (size_t j = 0; j < nto; j++)
-			common = common || on_common_network(r, &from[i], &to[j]);
+			common = common || (!r->expect->by_published_port &&
+					    on_common_network(r, &from[i], &to[j]));
 	for (size_t i = 0; i < nfrom; i++)
 		for (size_t j = 0; j < nto; j++)
 			if (!common || on_common_network(r, &from[i], &to[j]))
 				judge_pair(r, &from[i], &to[j]);
 }
 
-static void judge_ends(struct run *r, const struct ends *from, const struct ends *to)
+static void judge_ends(struct run *r, const struct flow_ends *from, const struct flow_ends *to)
 {
 	size_t nfrom, nto;
 
@@ -445,7 +436,7 @@ static void judge_ends(struct run *r, const struct ends *from, const struct ends
 
 static void run_instance(struct run *r)
 {
-	CLEANUP_ENDS struct ends from = {0}, to = {0};
+	CLEANUP_FLOW_ENDS struct flow_ends from = {0}, to = {0};
 
 	find_ends(r, &r->expect->from, &from);
 	find_ends(r, &r->expect->to, &to);

@@ -146,6 +146,23 @@ static void test_addresses(void **state)
 	check("{from: {service: db}, to: 203.0.113.9, port: 443, verdict: deny}", "");
 }
 
+/* The host is all its addresses. */
+static void test_host(void **state)
+{
+	static const char yaml[] = "policy: a\nfor: {name: k1}\nisolate: [egress]\n"
+				   "allow: [{from: {}, to: %s, ports: [22]}]\nexpect:\n"
+				   "  - {from: {name: k1}, to: host, port: 22, verdict: allow}\n";
+	CLEANUP_FREE char *all = mem_printf(yaml, "0.0.0.0/0");
+	CLEANUP_FREE char *one = mem_printf(yaml, "172.19.0.1");
+
+	(void)state;
+	check_with(NULL, all, "");
+	check_with(NULL, one,
+		   "p.yaml:6:5: error: expected allow, but shop/worker (k1) 172.19.0.5 -> the host "
+		   "172.18.0.1 22/tcp is refused: a isolates egress and no rule allows it "
+		   "(p.yaml:1)\n");
+}
+
 static void test_publish(void **state)
 {
 	(void)state;
@@ -215,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_every_port),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_publish),
 		cmocka_unit_test(test_unpublished),
 		cmocka_unit_test(test_audit),

@@ -252,9 +252,11 @@ static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	struct world next;
+	bool is_first;
 	int r;
 
 	compile_with(d, &next, m);
+	is_first = next.compiled && !d->world.compiled;
 	r = next.compiled ? daemon_apply(d, &next, &err) : 0;
 	world_replace(&d->world, &next);
 	d->skeleton = skeleton;
@@ -262,6 +264,8 @@ static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
 		daemon_apply_failed(d, &err);
 		return;
 	}
+	if (is_first)
+		log_loaded(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
 		daemon_ready(d);

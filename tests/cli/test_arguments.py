@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import Program
+from program import Program
 
 TABLE = Path(__file__).resolve().parent.parent / "errors" / "arguments.txt"
 

@@ -1,6 +1,6 @@
 """explain, offline."""
 
-from conftest import Program
+from program import Program
 
 
 def test_names_the_deciding_line_and_both_consents(program: Program) -> None:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from conftest import Program
+from program import Program
 
 SNAPSHOT_KEYS = {"valid", "world", "world_note", "policies", "expectations", "problems"}
 

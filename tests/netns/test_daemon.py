@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from conftest import POLICY, Daemon, Namespace, eventually
+from place import POLICY, Daemon, Namespace, eventually
 
 WEB_TO_DB = ("shop/web", "shop/db", "5432")
 

@@ -1,0 +1,187 @@
+"""The daemon in a network namespace of its own, with a recorded host in the engine's place."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+HOST = HERE.parent / "cli"
+DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+POLICY = """policy: shop
+for: {project: shop}
+allow:
+  - {from: {service: web}, to: {service: db}, ports: [5432, 5433]}
+"""
+
+
+def eventually(what: Callable[[], bool], within: float = 10) -> bool:
+    end = time.monotonic() + within
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Namespace:
+    """Held by one process, which dies with us."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            [*DIES_WITH_US, "unshare", "--net", "sh", "-c", "echo ready; exec sleep 1000000"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._holder.stdout
+        if self._holder.stdout.readline() != b"ready\n":
+            pytest.skip("takes root: no network namespace could be made")
+        self.pid = self._holder.pid
+        self.run("ip", "link", "set", "lo", "up")
+
+    def argv(self, *argv: str) -> list[str]:
+        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--", *argv]
+
+    def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+    def run(self, *argv: str) -> str:
+        done = self.call(*argv)
+        assert done.returncode == 0, f"{argv}: {done.stderr}"
+        return done.stdout
+
+    def bridge(self, name: str, addr: str) -> None:
+        self.run("ip", "link", "add", name, "type", "bridge")
+        self.run("ip", "addr", "add", addr, "dev", name)
+        self.run("ip", "link", "set", name, "up")
+
+    def sysctl(self, name: str) -> str:
+        return self.run("cat", f"/proc/sys/net/{name}").strip()
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        if self._holder.stdout:
+            self._holder.stdout.close()
+
+
+class Daemon:
+    """Its namespace, its files, its verbs."""
+
+    def __init__(self, space: Namespace, folder: Path) -> None:
+        build = os.environ.get("QUAYWALL_BUILD")
+        if not build:
+            raise RuntimeError("QUAYWALL_BUILD is not set: the build folder that holds quaywall")
+        self.binary = Path(build) / "quaywall"
+        self.space = space
+        self.folder = folder
+        self.policies = folder / "policies"
+        self.policies.mkdir()
+        self.control = folder / "control"
+        self.snapshot = folder / "host.json"
+        shutil.copy(HOST / "host.json", self.snapshot)
+        self.log = folder / "log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.policy(POLICY)
+
+    def policy(self, text: str, name: str = "shop") -> None:
+        fresh = self.folder / "fresh"
+        fresh.write_text(text, encoding="utf-8")
+        fresh.rename(self.policies / f"{name}.yaml")
+
+    def argv(self, *argv: str, enter: tuple[str, ...] = ()) -> list[str]:
+        own = ["--control", str(self.control), "--docker", f"unix://{self.folder}/engine"]
+        return self.space.argv(*enter, str(self.binary), *own, *argv)
+
+    def call(self, *argv: str, enter: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*argv, enter=enter),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def verb(self, *argv: str, code: int = 0) -> str:
+        done = self.call(*argv)
+        assert done.returncode == code, f"{argv}: exit {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        done = self.call("status", "--json")
+        assert done.stdout, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def state(self) -> str:
+        done = self.call("status", "--json")
+        return str(json.loads(done.stdout)["state"]) if done.stdout else ""
+
+    def allows(self, *argv: str) -> bool:
+        return self.call("explain", *argv).returncode == 0
+
+    def offline(self, *argv: str, code: int = 0) -> str:
+        files = ["--policies", str(self.policies), "--snapshot", str(self.snapshot)]
+        return self.verb(argv[0], *files, *argv[1:], code=code)
+
+    def start(
+        self, wait_for: str = "enforcing", snapshot: bool = True, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        argv = ["run", "--debug", "--policies", str(self.policies)]
+        if snapshot:
+            argv += ["--snapshot", str(self.snapshot)]
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(
+                [*DIES_WITH_US, *self.argv(*argv)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | (env or {}),
+            )
+        self.processes.append(process)
+        if wait_for:
+            assert eventually(lambda: self.state() == wait_for, 20), self.log_text()
+        return process
+
+    def stop(self, process: subprocess.Popen[bytes], how: int = signal.SIGTERM) -> int:
+        process.send_signal(how)
+        code = process.wait(timeout=20)
+        self.processes.remove(process)
+        return code
+
+    def log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def table(self) -> str:
+        """What the kernel has, without the counters; '' where there is no table."""
+        text = self.space.call("nft", "list", "table", "inet", "quaywall").stdout
+        return re.sub(r"counter packets \d+ bytes \d+", "counter", text)
+
+    def ask(self, line: bytes) -> bytes:
+        """A request as it is on the control socket."""
+        answer = b""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(str(self.control))
+            s.sendall(line)
+            while got := s.recv(65536):
+                answer += got
+        return answer
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()

@@ -229,6 +229,25 @@ static void add_address(struct reading *d, bool source, uint8_t family, const ui
 				      .prefix = p});
 }
 
+static bool compare_hoplimit(struct reading *d, const struct comparison *c)
+{
+	if (c->op != NFT_CMP_EQ || c->slot->masked || fixed(d, EXPR_NFPROTO) != AF_INET6)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = EXPR_HOPLIMIT, .number = c->data[0]});
+	return true;
+}
+
+static bool compare_link(struct reading *d, const struct comparison *c)
+{
+	if (!is_equality(c) || c->slot->masked || c->slot->offset != ETHER_TYPE_OFFSET ||
+	    c->len != 2)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = EXPR_ETHER_TYPE,
+				      .negate = c->negate,
+				      .number = (uint32_t)(c->data[0] << 8 | c->data[1])});
+	return true;
+}
+
 /* Addresses lie side by side: the source's may be compared together with the beginning of the
  * destination's. */
 static bool compare_network(struct reading *d, const struct comparison *c)
@@ -267,7 +286,13 @@ static bool compare(struct reading *d, const struct comparison *c)
 			return false;
 		if (c->slot->key == NFT_PAYLOAD_TRANSPORT_HEADER)
 			return compare_transport(d, c);
-		return c->slot->key == NFT_PAYLOAD_NETWORK_HEADER && compare_network(d, c);
+		if (c->slot->key == NFT_PAYLOAD_LL_HEADER)
+			return compare_link(d, c);
+		if (c->slot->key != NFT_PAYLOAD_NETWORK_HEADER)
+			return false;
+		if (c->slot->offset == HOPLIMIT_OFFSET && c->slot->size == 1)
+			return compare_hoplimit(d, c);
+		return compare_network(d, c);
 	case HELD_FIB:
 		return compare_fib(d, c);
 	default:

@@ -206,6 +206,24 @@ static void emit_fib_local(struct nftnl_rule *rule, const struct ruleset_expr *e
 	emit_equal(rule, e->negate, &local, sizeof(local));
 }
 
+/* ip6 hoplimit NUMBER */
+static void emit_hoplimit(struct nftnl_rule *rule, const struct ruleset_expr *e)
+{
+	uint8_t number = (uint8_t)e->number;
+
+	emit_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, HOPLIMIT_OFFSET, 1, FIRST_WORD);
+	emit_equal(rule, false, &number, sizeof(number));
+}
+
+/* ether type NUMBER: of the header, for a tag that the driver took off is put back for this load */
+static void emit_ether_type(struct nftnl_rule *rule, const struct ruleset_expr *e)
+{
+	uint16_t type = htons((uint16_t)e->number);
+
+	emit_payload(rule, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE_OFFSET, 2, FIRST_WORD);
+	emit_equal(rule, e->negate, &type, sizeof(type));
+}
+
 /* ip saddr PREFIX: of a prefix of whole bytes only those are loaded, of another all, behind a mask */
 static void emit_address(struct nftnl_rule *rule, const struct ruleset_expr *e, bool source)
 {
@@ -421,6 +439,12 @@ static void emit_expr(struct nftnl_rule *rule, uint8_t family, const struct rule
 		return;
 	case EXPR_FIB_LOCAL:
 		emit_fib_local(rule, e);
+		return;
+	case EXPR_HOPLIMIT:
+		emit_hoplimit(rule, e);
+		return;
+	case EXPR_ETHER_TYPE:
+		emit_ether_type(rule, e);
 		return;
 	case EXPR_IP_DADDR:
 	case EXPR_IP_SADDR:

@@ -31,5 +31,8 @@ struct kind_load {
 const struct kind_load *kind_load(enum ruleset_load load);
 bool kind_load_of(const struct kind_load *l, enum ruleset_load *ret);
 
+#define ETHER_TYPE_OFFSET 12 /* in an Ethernet header */
+#define HOPLIMIT_OFFSET	  7  /* in an IPv6 header */
+
 /* Where an IP header holds its addresses. */
 uint32_t kind_address_offset(uint8_t family, bool source);

@@ -203,6 +203,12 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 	case EXPR_FIB_LOCAL:
 		buf_printf(out, "fib daddr type %slocal", op);
 		return;
+	case EXPR_HOPLIMIT:
+		buf_printf(out, "ip6 hoplimit %u", e->number);
+		return;
+	case EXPR_ETHER_TYPE:
+		buf_printf(out, "ether type %s0x%04x", op, e->number);
+		return;
 	case EXPR_IP_DADDR:
 		add_address("daddr", e, op, out);
 		return;

@@ -30,6 +30,8 @@ static const unsigned uses[] = {
 	[EXPR_CT_ORIG_PORT] = USES_PORTS,
 	[EXPR_TCP_NOT_SYN] = 0,
 	[EXPR_FIB_LOCAL] = USES_NEGATE,
+	[EXPR_HOPLIMIT] = USES_NUMBER,
+	[EXPR_ETHER_TYPE] = USES_NEGATE | USES_NUMBER,
 	[EXPR_IP_DADDR] = USES_NEGATE | USES_PREFIX,
 	[EXPR_IP_SADDR] = USES_NEGATE | USES_PREFIX,
 	[EXPR_LOOKUP] = USES_NEGATE | USES_LOADS | USES_NAME,
@@ -64,6 +66,8 @@ uint32_t rule_implied_family(const struct ruleset_expr *e)
 {
 	uint32_t family = 0;
 
+	if (e->kind == EXPR_HOPLIMIT)
+		return AF_INET6;
 	if (uses[e->kind] & USES_FAMILY)
 		return e->family;
 	if (uses[e->kind] & USES_PREFIX)

@@ -110,6 +110,8 @@ enum ruleset_expr_kind {
 	EXPR_CT_ORIG_PORT, /* ct original proto-dst FIRST-LAST */
 	EXPR_TCP_NOT_SYN,  /* tcp flags & (fin|syn|rst|ack) != syn */
 	EXPR_FIB_LOCAL,	   /* fib daddr type [!=] local */
+	EXPR_HOPLIMIT,	   /* ip6 hoplimit NUMBER */
+	EXPR_ETHER_TYPE,   /* ether type [!=] NUMBER, as on the wire: a VLAN tag shows */
 	EXPR_IP_DADDR,	   /* ip daddr [!=] PREFIX, or ip6 */
 	EXPR_IP_SADDR,	   /* ip saddr [!=] PREFIX, or ip6 */
 	EXPR_LOOKUP,	   /* LOADS [!=] @SET */

@@ -31,6 +31,8 @@ static const struct {
 	{{.kind = EXPR_CT_ORIG_PORT, .first = 0, .last = 65535}, "ct original proto-dst 0-65535"},
 	{{.kind = EXPR_TCP_NOT_SYN}, "meta l4proto tcp tcp flags & (fin | syn | rst | ack) != syn"},
 	{{.kind = EXPR_FIB_LOCAL, .negate = true}, "fib daddr type != local"},
+	{{.kind = EXPR_HOPLIMIT, .number = 255}, "ip6 hoplimit 255"},
+	{{.kind = EXPR_ETHER_TYPE, .negate = true, .number = 0x8100}, "ether type != 0x8100"},
 	{{.kind = EXPR_LOOKUP,
 	  .negate = true,
 	  .name = (char *)"q_set",

@@ -310,6 +310,8 @@ static void add_matches(struct ruleset *r)
 	RULE(c, VERDICT_RETURN, L4(17), {.kind = EXPR_TH_DPORT, .first = 0, .last = 65535});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_CT_STATE, .number = CT_NEW},
 	     {.kind = EXPR_TCP_NOT_SYN});
+	RULE(c, VERDICT_ACCEPT, {.kind = EXPR_HOPLIMIT, .number = 255},
+	     LOOKUP("q_nd", LOAD_ICMPV6_TYPE));
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL, .negate = true});
 }

@@ -15,6 +15,7 @@ import argparse
 import ctypes
 import ipaddress
 import json
+import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,8 +82,10 @@ def glob_matches(pattern: str, text: str) -> bool:
     return _libc.fnmatch(pattern.encode(), text.encode(), 0) == 0
 
 
-def has_wildcard(pattern: str) -> bool:
-    return any(c in pattern for c in "*?[\\")
+def only_text(pattern: str) -> Optional[str]:
+    """The one text that a pattern without wildcards matches."""
+    bare = re.sub(r"\\.", "", pattern)
+    return None if any(c in bare for c in "*?[") else re.sub(r"\\(.)", r"\1", pattern)
 
 
 def full_image(reference: str) -> str:
@@ -345,8 +348,8 @@ class Document:
                 )
         # Scope: "if the top of `for` names a project". Taken: its own key `project`, nothing deeper.
         top = self.governs.get("project") if isinstance(self.governs, dict) else None
-        self.scope: Optional[str] = top
-        self.is_template = top is not None and has_wildcard(top)
+        self.is_template = top is not None and only_text(top) is None
+        self.scope: Optional[str] = top if top is None or self.is_template else only_text(top)
 
     def speaks_for(self, direction: str) -> bool:
         """A policy speaks for the directions that it isolates, one with `isolate: []` for both."""
@@ -436,7 +439,8 @@ class Instance:
     def image_matches(pattern: str, image: str) -> bool:
         """Taken: a pattern without wildcards is also held in its own full form."""
         full = full_image(image)
-        if not has_wildcard(pattern) and full_image(pattern) == full:
+        text = only_text(pattern)
+        if text is not None and full_image(text) == full:
             return True
         return glob_matches(pattern, image) or glob_matches(pattern, full)
 

@@ -48,16 +48,21 @@ static bool is_refused_by_all(const struct compiled *c, const struct model *m, s
 	return true;
 }
 
-/* A container that asks a published port of the host asks the container behind it (docker-proxy carries
- * it on). */
+/* Who asks a published port of the host asks the container behind it: docker-proxy carries it on, in a connection
+ * of the host's that tells nothing of the client. */
 static void look_through_host(const struct compiled *c, struct flow *f)
 {
 	struct flow_end behind;
 	uint16_t port;
 
-	if (f->from.kind != END_ENDPOINT || f->to.kind != END_HOST ||
+	if ((f->from.kind != END_ENDPOINT && f->from.kind != END_OUTSIDE) ||
+	    f->to.kind != END_HOST ||
 	    !compile_published_target(c, &f->to.addr, f->protocol, f->port, &behind, &port))
 		return;
+	if (f->from.kind == END_OUTSIDE) {
+		f->published = true;
+		f->published_port = f->port;
+	}
 	f->to = behind;
 	f->port = port;
 }
@@ -77,6 +82,7 @@ bool cut_is_refused(const struct compiled *c, const struct model *m, const struc
 		.port = e->reply_sport,
 	};
 
+	look_through_host(c, &f);
 	if (!touches_container(&f))
 		return false;
 	if (f.protocol == IPPROTO_ICMP)
@@ -85,7 +91,6 @@ bool cut_is_refused(const struct compiled *c, const struct model *m, const struc
 		f.published = true;
 		f.published_port = e->orig_dport;
 	}
-	look_through_host(c, &f);
 	if (f.from.kind == END_OUTSIDE)
 		return is_refused_by_all(c, m, &f, &f.from);
 	if (f.to.kind == END_OUTSIDE)

@@ -99,6 +99,10 @@ static void test_docker_proxys_two_halves(void **state)
 	assert_true(plain("172.18.0.2", "192.0.2.1", 8080));
 	/* The same by DNAT, as engines from 29 on do between bridges. */
 	assert_false(refused("172.19.0.2", "192.0.2.1", 8080, "172.18.0.3", 80));
+	/* So does a client outside, where the engine makes no DNAT. */
+	assert_false(plain("203.0.113.9", "192.0.2.1", 8080));
+	assert_true(plain("198.51.100.9", "192.0.2.1", 8080));
+	assert_false(plain("198.51.100.9", "192.0.2.1", 8081));
 	/* docker-proxy's own connection is the host's. */
 	assert_false(plain("172.18.0.1", "172.18.0.3", 80));
 }

@@ -14,8 +14,9 @@
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
 
-#define GROUP	    "quaywall"
-#define PATIENCE_MS 5000 /* for the whole of a connection */
+#define GROUP	     "quaywall"
+#define ROOTS_PLACES 4
+#define PATIENCE_MS  5000 /* for the whole of a connection */
 
 struct control_client {
 	struct control *control;
@@ -116,7 +117,7 @@ static void client_ready(void *data, short revents)
 		client_close(cl);
 }
 
-static void client_open(struct control *c, size_t slot, int fd, uid_t uid)
+static void client_open(struct control *c, struct control_client **place, int fd, uid_t uid)
 {
 	struct control_client *cl = mem_new(1, sizeof(*cl));
 
@@ -126,7 +127,7 @@ static void client_open(struct control *c, size_t slot, int fd, uid_t uid)
 		.timer = {.expired = client_late, .data = cl},
 		.uid = uid,
 	};
-	c->clients[slot] = cl;
+	*place = cl;
 	if (!loop_add(c->loop, &cl->source) || !loop_add_timer(c->loop, &cl->timer)) {
 		client_close(cl);
 		return;
@@ -134,10 +135,27 @@ static void client_open(struct control *c, size_t slot, int fd, uid_t uid)
 	loop_timer_set(&cl->timer, PATIENCE_MS);
 }
 
+/* Where the next client of UID goes, or NULL. Some places are root's alone: whoever else may ask must not keep
+ * root from changing things. */
+static struct control_client **free_place(struct control *c, uid_t uid)
+{
+	size_t others = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		others += c->clients[i] && c->clients[i]->uid != 0;
+	if (uid != 0 && others >= CONTROL_CLIENTS_MAX - ROOTS_PLACES)
+		return NULL;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (!c->clients[i])
+			return &c->clients[i];
+	return NULL;
+}
+
 static void listener_ready(void *data, short revents)
 {
 	struct control *c = data;
 	int fd = accept4(c->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control_client **place = NULL;
 	struct ucred who;
 	socklen_t len = sizeof(who);
 
@@ -145,12 +163,11 @@ static void listener_ready(void *data, short revents)
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
-		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-			if (!c->clients[i]) {
-				client_open(c, i, fd, who.uid);
-				return;
-			}
-	close(fd); /* too many at a time */
+		place = free_place(c, who.uid);
+	if (place)
+		client_open(c, place, fd, who.uid);
+	else
+		close(fd); /* too many at a time */
 }
 
 /* ---- the socket ---- */

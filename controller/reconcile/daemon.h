@@ -40,6 +40,7 @@ struct daemon {
 	struct world world;
 	bool skeleton;	/* its model is made of the host's bridges, not of the engine's answers */
 	bool suspended; /* flushed by the administrator: nothing is enforced until `reload` */
+	bool asked;	/* the administrator wants the files read now, whatever they say */
 	bool ready;	/* the service manager was told */
 	struct model *waiting;		 /* does not fit the host, perhaps only for this moment */
 	struct policy_problems problems; /* of the last load */
@@ -56,7 +57,7 @@ struct daemon {
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */
-	uint64_t last_repair, last_cut, burst_began;
+	uint64_t last_repair, last_cut, burst_began, empty_since;
 
 	/* for `status` */
 	time_t started, loaded, applied_at;

@@ -12,6 +12,7 @@
 #include "notify.h"
 
 #define DEBOUNCE_MS    200
+#define EMPTY_MS       3000
 #define BURST_MS       2000
 #define HOST_MS	       100
 #define SECOND_LOOK_MS 1000
@@ -160,6 +161,28 @@ static int check_folder(const struct daemon *d, const struct world *next, struct
 			 "the folder %s is not there ('quaywall flush' ends enforcement)", dir);
 }
 
+/* The last policy is gone: meant so, or a folder that is emptied and filled again. It is taken when asked for, or
+ * when it stays so. */
+static int check_empty(struct daemon *d, const struct world *next, struct error *err)
+{
+	bool empties = d->world.policies && d->world.policies->ndocuments > 0 &&
+		       next->policies->ndocuments == 0;
+
+	if (!empties || d->asked) {
+		d->empty_since = 0;
+		return 0;
+	}
+	if (!d->empty_since)
+		d->empty_since = loop_now();
+	if (loop_now() - d->empty_since >= EMPTY_MS)
+		return 0;
+	loop_timer_hasten(&d->reload_timer, EMPTY_MS);
+	return error_set(
+		err, -ENOENT,
+		"no policy is left in %s: in force in %d s if it stays so, at once by reload",
+		next->settings->policies, EMPTY_MS / 1000);
+}
+
 static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 {
 	struct world next = {.settings = NULL};
@@ -167,6 +190,8 @@ static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 
 	if (r == 0)
 		r = check_folder(d, &next, p, err);
+	if (r == 0)
+		r = check_empty(d, &next, err);
 	if (r == 0)
 		r = choose_model(d, &next, err);
 	if (r == 0 && next.model)
@@ -201,6 +226,7 @@ bool daemon_load(struct daemon *d)
 
 	follow_files(d);
 	r = load(d, &p, &err);
+	d->asked = false;
 	if (r == 0)
 		follow_moved_files(d);
 	policy_problems_done(&d->problems);

@@ -25,9 +25,12 @@ static const char *text_of(const json_t *request, const char *key)
 
 static json_t *request_status(struct daemon *d, const json_t *request)
 {
-	bool fine = daemon_is_fine(d);
+	bool fine;
 
 	(void)request;
+	/* As it is now, not as it was a minute ago. */
+	daemon_bridge_filter(d);
+	fine = daemon_is_fine(d);
 	return result(fine ? QUAYWALL_FINE : QUAYWALL_FINDINGS, daemon_status(d));
 }
 
@@ -68,6 +71,7 @@ static json_t *request_reload(struct daemon *d, const json_t *request)
 	(void)request;
 	notify_reloading();
 	d->suspended = false;
+	d->asked = true;
 	good = daemon_load(d);
 	/* A set that was refused does not mean that the one in force stays away after a flush. */
 	if (!good && d->world.compiled)

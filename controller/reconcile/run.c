@@ -31,6 +31,7 @@ static void signal_ready(void *data, short revents)
 	}
 	notify_reloading();
 	d->suspended = false;
+	d->asked = true;
 	daemon_reload_due(d);
 	notify_send("READY=1");
 }

@@ -50,6 +50,21 @@ def test_a_folder_that_vanishes_opens_nothing(daemon: Daemon) -> None:
     assert eventually(lambda: not daemon.allows(*WEB_TO_DB))
 
 
+def test_a_folder_that_is_emptied_waits(daemon: Daemon) -> None:
+    """It may be filled again in a moment. Who wants it so says reload."""
+    daemon.start()
+    before = daemon.table()
+    (daemon.policies / "shop.yaml").unlink()
+    assert eventually(lambda: daemon.call("status").returncode == 1)
+    assert "no policy is left" in daemon.status()["policies"]["error"]
+    assert daemon.table() == before
+    daemon.policy(POLICY)
+    assert eventually(lambda: daemon.call("status").returncode == 0)
+    (daemon.policies / "shop.yaml").unlink()
+    assert daemon.verb("reload") == "0 policies in force\n"
+    assert daemon.status()["policies"]["documents"] == []
+
+
 def test_a_link_that_points_elsewhere(daemon: Daemon) -> None:
     first, second = daemon.folder / "v1", daemon.folder / "v2"
     daemon.policies.rename(first)
@@ -193,6 +208,7 @@ def test_bridged_packets_pass_the_rules(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.space.sysctl("bridge/bridge-nf-call-iptables") == "1"
     assert daemon.space.sysctl("bridge/bridge-nf-call-ip6tables") == "1"
+    daemon.space.run("sh", "-c", "echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables")
     assert daemon.status()["bridge_filter"] == {"needed": True, "ipv4": "on", "ipv6": "on"}
 
 
@@ -339,14 +355,50 @@ def test_the_control_socket(daemon: Daemon) -> None:
     daemon.verb("status")
 
 
-def test_only_root_changes_anything(daemon: Daemon) -> None:
-    daemon.start()
-    before = daemon.table()
-    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+CROWD = """
+import socket, sys, time
+held = []
+for _ in range(60):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def let_everybody_in(daemon: Daemon) -> None:
     os.chmod(daemon.control, 0o666)
     for folder in (daemon.folder, *daemon.folder.parents):
         if folder.stat().st_uid == os.getuid() and folder != folder.parent:
             folder.chmod(folder.stat().st_mode | 0o111)
+
+
+def test_a_crowd_does_not_lock_root_out(daemon: Daemon) -> None:
+    daemon.start()
+    let_everybody_in(daemon)
+    crowd = subprocess.Popen(
+        [*NOBODY, "/usr/bin/python3", "-c", CROWD, str(daemon.control)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert crowd.stdout and crowd.stdout.readline() == b"up\n"
+        daemon.verb("status")
+        daemon.verb("reload")
+    finally:
+        crowd.kill()
+        crowd.wait()
+        if crowd.stdout:
+            crowd.stdout.close()
+
+
+def test_only_root_changes_anything(daemon: Daemon) -> None:
+    daemon.start()
+    before = daemon.table()
+    let_everybody_in(daemon)
+    nobody = (*NOBODY, "--")
     assert daemon.call("status", enter=nobody).returncode == 0
     for verb in ("flush", "reload"):
         done = daemon.call(verb, enter=nobody)

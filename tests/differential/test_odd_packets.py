@@ -220,3 +220,32 @@ def test_replies_pass(bench: Bench) -> None:
     )
     bench.wanted.append(("from another port", False))
     bench.check()
+
+
+@pytest.mark.xfail(reason="both families are judged as the container's IPv4 address")
+def test_published_ports_lead_to_the_address_of_their_family() -> None:
+    """The engine's proxy takes the container's IPv6 address for a port published on an IPv6 address."""
+    policy = """
+policy: p
+for: {name: db}
+isolate: [ingress]
+allow:
+  - {from: {name: worker}, to: 172.18.0.0/16, ports: [5432]}
+  - {from: {name: tool}, to: "fd00:18::/64", ports: [5432]}
+"""
+    snapshot = copy.deepcopy(SNAPSHOT)
+    db = next(c for c in snapshot["containers"] if c["name"] == "db")
+    db["ports"].append({**db["ports"][0], "host_addr": "::"})
+    case = Case(0, snapshot, {"p.yaml": policy}, "{}\n")
+    with Wires(case) as wires:
+        wires.publish()
+        wires.spaces["host"].nft(asking.compiled_ruleset(case))
+        bench = Bench(wires)
+        for name, v4_passes in (("worker", True), ("tool", False)):
+            for gateway, source, passes in (
+                ("172.18.0.1", v4(name), v4_passes),
+                ("fd00:18::1", v6(name), not v4_passes),
+            ):
+                payload = packet.packet(source, gateway, TCP, bench.number(), 15432)
+                bench.add(f"{name} to {gateway}", passes, name, "host", payload)
+        bench.check()

@@ -1,5 +1,6 @@
 """Engines with options that change the paths of packets."""
 
+import re
 from typing import Any, Callable
 
 import pytest
@@ -198,6 +199,6 @@ def test_nothing_but_get(make_bed: MakeBed, quaywall: Make) -> None:
     q.call("snapshot", "-o", str(q.folder / "snapshot.json"))
     with open(log, encoding="utf-8", errors="replace") as file:
         file.seek(before)
-        calls = [line.split("Calling ")[1].split()[0] for line in file if "Calling " in line]
+        calls = re.findall(r"(?:Calling|msg=\"handling) ([A-Z]+)", file.read())
     assert calls and set(calls) == {"GET"}, calls
     target.remove()

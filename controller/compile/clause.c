@@ -14,9 +14,15 @@
 
 #define SHORT_RANGE 16 /* as many ports become elements of their own */
 
+/* Sets of single addresses: IPv4, IPv6, and IPv6 link-local ones with their interface. */
+#define KINDS 3
+#define LINK  2
+
+static const char *const kind_suffix[KINDS] = {"4", "6", "6_link"};
+
 struct shared {
 	const struct clause *clause;
-	struct ruleset_set *addr[2], *port[2]; /* by family; NULL while unused */
+	struct ruleset_set *addr[KINDS], *port[KINDS]; /* NULL while unused */
 	bool nets_wanted[2], netports_wanted[2];
 	struct boxes nets[2], netports[2];
 };
@@ -29,6 +35,11 @@ enum ruleset_load far_load(enum side side, int f)
 enum ruleset_load own_load(enum side side, int f)
 {
 	return side == SIDE_FROM || side == SIDE_HOST ? family_saddr(f) : family_daddr(f);
+}
+
+enum ruleset_load far_ifname(enum side side)
+{
+	return side == SIDE_FROM ? LOAD_OIFNAME : LOAD_IIFNAME;
 }
 
 unsigned counter_flag(const struct compiled *c)
@@ -79,29 +90,36 @@ static uint8_t wire_protocol(const struct policy_ports *p, int f)
 	return p->protocol == IPPROTO_ICMP && f ? IPPROTO_ICMPV6 : p->protocol;
 }
 
-static struct ruleset_set *shared_set(const struct shared *s, const char *shape, int f,
+static struct ruleset_set *shared_set(const struct shared *s, const char *shape, int kind,
 				      unsigned flags, bool with_port)
 {
-	CLEANUP_FREE char *name = mem_printf("%s_%s%s", s->clause->sets, shape, family_digit[f]);
+	CLEANUP_FREE char *name = mem_printf("%s_%s%s", s->clause->sets, shape, kind_suffix[kind]);
 	const struct writer *w = s->clause->w;
+	enum ruleset_field fields[RULESET_FIELDS_MAX];
+	size_t n = 0;
 
-	flags |= counter_flag(w->c);
-	if (with_port)
-		return set_get(w, name, flags, FIELDS(family_field(f), FIELD_PROTOCOL, FIELD_PORT),
-			       NULL);
-	return set_get(w, name, flags, FIELDS(family_field(f)), NULL);
+	if (kind == LINK)
+		fields[n++] = FIELD_IFNAME;
+	fields[n++] = family_field(kind != 0);
+	if (with_port) {
+		fields[n++] = FIELD_PROTOCOL;
+		fields[n++] = FIELD_PORT;
+	}
+	return set_get(w, name, flags | counter_flag(w->c), fields, n, NULL);
 }
 
-static void add_port_elements(struct ruleset_set *set, const struct addr *a,
-			      const struct policy_ports *p, const char *comment)
+/* An element for the address in K, or one for each port of P. */
+static void add_exact(struct ruleset_set *set, const struct key *k, const struct policy_ports *p,
+		      const char *comment)
 {
-	for (unsigned port = p->first; port <= p->last; port++) {
-		struct key k = {.len = 0};
+	if (!p)
+		set_add(set, k, NULL, comment);
+	for (unsigned port = p ? p->first : 1; p && port <= p->last; port++) {
+		struct key with_port = *k;
 
-		key_addr(&k, a);
-		key_protocol(&k, p->protocol);
-		key_port(&k, (uint16_t)port);
-		set_add(set, &k, NULL, comment);
+		key_protocol(&with_port, p->protocol);
+		key_port(&with_port, (uint16_t)port);
+		set_add(set, &with_port, NULL, comment);
 	}
 }
 
@@ -109,24 +127,23 @@ static void share_exact(struct shared *s, const struct held *held, const struct 
 			const struct policy_ports *p)
 {
 	CLEANUP_FREE char *comment = held_comment(held);
+	struct ruleset_set **sets = p ? s->port : s->addr;
 
-	for (int f = 0; f < 2; f++) {
-		if (p)
-			s->port[f] = shared_set(s, "port", f, 0, true);
-		else
-			s->addr[f] = shared_set(s, "addr", f, 0, false);
-	}
+	for (int kind = 0; kind < KINDS; kind++)
+		sets[kind] = shared_set(s, p ? "port" : "addr", kind, 0, p);
 	for (size_t i = 0; i < peers->exact.len; i++) {
 		const struct addr *a = &peers->exact.items[i].first;
-		int f = a->family == AF_INET6;
 		struct key k = {.len = 0};
 
-		if (p) {
-			add_port_elements(s->port[f], a, p, comment);
-			continue;
-		}
 		key_addr(&k, a);
-		set_add(s->addr[f], &k, NULL, comment);
+		add_exact(sets[a->family == AF_INET6], &k, p, comment);
+	}
+	for (size_t i = 0; i < peers->links.len; i++) {
+		struct key k = {.len = 0};
+
+		key_ifname(&k, peers->links.items[i].bridge);
+		key_addr(&k, &peers->links.items[i].addr);
+		add_exact(sets[LINK], &k, p, comment);
 	}
 }
 
@@ -197,17 +214,22 @@ static void fill_boxes(struct ruleset_set *set, const struct boxes *boxes, bool 
 	}
 }
 
-/* FAR [. meta l4proto . th dport] @SET VERDICT */
-static void match_set(const struct clause *clause, const struct ruleset_set *set, int f,
+/* [IFNAME .] FAR [. meta l4proto . th dport] @SET VERDICT */
+static void match_set(const struct clause *clause, const struct ruleset_set *set, int kind,
 		      bool with_port)
 {
 	struct ruleset_rule *rule = ruleset_add_rule(clause->chain, NULL);
-	enum ruleset_load far = far_load(clause->side, f);
+	enum ruleset_load loads[RULESET_FIELDS_MAX];
+	size_t n = 0;
 
-	if (with_port)
-		rule_lookup(rule, set->name, false, LOADS(far, LOAD_L4PROTO, LOAD_TH_DPORT));
-	else
-		rule_lookup(rule, set->name, false, LOADS(far));
+	if (kind == LINK)
+		loads[n++] = far_ifname(clause->side);
+	loads[n++] = far_load(clause->side, kind != 0);
+	if (with_port) {
+		loads[n++] = LOAD_L4PROTO;
+		loads[n++] = LOAD_TH_DPORT;
+	}
+	rule_lookup(rule, set->name, false, loads, n);
 	rule_verdict(rule, clause->verdict, clause->target);
 }
 
@@ -222,11 +244,13 @@ static void match_boxes(const struct shared *s, const struct boxes *boxes, const
 
 static void write_shared(struct shared *s)
 {
+	for (int kind = 0; kind < KINDS; kind++) {
+		if (s->port[kind])
+			match_set(s->clause, s->port[kind], kind, true);
+		if (s->addr[kind])
+			match_set(s->clause, s->addr[kind], kind, false);
+	}
 	for (int f = 0; f < 2; f++) {
-		if (s->port[f])
-			match_set(s->clause, s->port[f], f, true);
-		if (s->addr[f])
-			match_set(s->clause, s->addr[f], f, false);
 		if (s->netports_wanted[f])
 			match_boxes(s, &s->netports[f], "netport", f, true);
 		if (s->nets_wanted[f])

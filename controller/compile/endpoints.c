@@ -10,18 +10,32 @@
  * content that comes and goes with containers; what is in none of them is unknown.
  */
 
+enum addresses { ALL_ADDRESSES, GLOBAL_ONLY, LINK_LOCAL_ONLY };
+
 struct map_kind {
 	const char *prefix;
 	enum side side;
 	bool by_bridge; /* key: bridge . address; else the address alone */
+	enum addresses addresses;
 };
 
+/* The host's packets are looked up by address alone, for the way out does not show behind DNAT; a
+ * link-local address, which never is behind one, by both. */
 static const struct map_kind kinds[] = {
-	{"endpoints_out", SIDE_FROM, true},
-	{"endpoints_in", SIDE_TO, true},
-	{"endpoints_host", SIDE_HOST, true},
-	{"endpoints_local", SIDE_LOCAL, false},
+	{"endpoints_out", SIDE_FROM, true, ALL_ADDRESSES},
+	{"endpoints_in", SIDE_TO, true, ALL_ADDRESSES},
+	{"endpoints_host", SIDE_HOST, true, ALL_ADDRESSES},
+	{"endpoints_local", SIDE_LOCAL, false, GLOBAL_ONLY},
+	{"endpoints_link", SIDE_LOCAL, true, LINK_LOCAL_ONLY},
 };
+
+static bool kind_takes(const struct map_kind *kind, const struct addr *a)
+{
+	bool link_local = a->family == AF_INET6 && addr_is_link_local(a);
+
+	return kind->addresses == ALL_ADDRESSES ||
+	       (kind->addresses == LINK_LOCAL_ONLY) == link_local;
+}
 
 static struct ruleset_set *endpoint_map(const struct writer *w, const struct map_kind *kind,
 					const char *blocks, int f, unsigned flags)
@@ -97,9 +111,11 @@ static void write_endpoint(const struct writer *w, const struct identity *id, si
 
 		if (is_contested(w->c, endpoint, &addrs[a]))
 			continue;
-		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-			add_to_map(w, &kinds[k], endpoint_map(w, &kinds[k], "", f, 0), id, bridge,
-				   &range, comment);
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			if (kind_takes(&kinds[k], &addrs[a]))
+				add_to_map(w, &kinds[k], endpoint_map(w, &kinds[k], "", f, 0), id,
+					   bridge, &range, comment);
+		}
 	}
 }
 
@@ -116,10 +132,13 @@ static void write_blocks(const struct writer *w, const struct identity *id)
 			const struct addr_range *range = &id->extra.items[r];
 			int f = range->first.family == AF_INET6;
 
-			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-				add_to_map(w, &kinds[k],
-					   endpoint_map(w, &kinds[k], "_blocks", f, SET_INTERVAL),
-					   id, bridge, range, NULL);
+			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+				if (kind_takes(&kinds[k], &range->first))
+					add_to_map(w, &kinds[k],
+						   endpoint_map(w, &kinds[k], "_blocks", f,
+								SET_INTERVAL),
+						   id, bridge, range, NULL);
+			}
 		}
 	}
 }
@@ -171,7 +190,7 @@ static void write_self_sets(const struct writer *w)
 void write_endpoint_maps(const struct writer *w)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-		for (int f = 0; f < 2; f++)
+		for (int f = kinds[k].addresses == LINK_LOCAL_ONLY; f < 2; f++)
 			endpoint_map(w, &kinds[k], "", f, 0);
 	}
 	for (size_t i = 0; i < w->c->nmanaged; i++)

@@ -260,13 +260,16 @@ bool compile_published_target(const struct compiled *c, const struct addr *addr,
 	return false;
 }
 
+/* The engine translates to the endpoint's address of the packet's family; where it has none, docker-proxy
+ * connects to the other. */
 struct flow_end published_end(const struct compiled *c, const struct published *p)
 {
 	const struct model_endpoint *e = &c->model->endpoints[p->endpoint];
+	bool six = p->port->host_addr.family == AF_INET6 && addr_is_set(&e->addr6);
 
 	return (struct flow_end) {
 		.kind = END_ENDPOINT,
 		.endpoint = p->endpoint,
-		.addr = addr_is_set(&e->addr4) ? e->addr4 : e->addr6,
+		.addr = six || !addr_is_set(&e->addr4) ? e->addr6 : e->addr4,
 	};
 }

@@ -23,6 +23,7 @@ struct form {
 struct variant {
 	int f;				  /* family's index, or -1 for both */
 	const char *far;		  /* set of far addresses, or NULL */
+	bool link;			  /* far: of addresses with their interface */
 	const char *own;		  /* set of own addresses, or NULL */
 	const char *interface;		  /* or NULL */
 	const struct policy_ports *ports; /* or NULL */
@@ -42,6 +43,23 @@ static char *address_set(const struct form *form, const struct ranges *ranges, c
 	for (size_t i = 0; fresh && i < ranges->len; i++) {
 		if (ranges->items[i].first.family == families[f])
 			set_add_range(set, &ranges->items[i], NULL);
+	}
+	return name;
+}
+
+static char *link_set(const struct form *form, const struct link_peers *links)
+{
+	char *name = mem_printf("%s_addr6_link", form->name);
+	bool fresh;
+	struct ruleset_set *set =
+		set_get(form->clause->w, name, 0, FIELDS(FIELD_IFNAME, FIELD_IPV6), &fresh);
+
+	for (size_t i = 0; fresh && i < links->len; i++) {
+		struct key k = {.len = 0};
+
+		key_ifname(&k, links->items[i].bridge);
+		key_addr(&k, &links->items[i].addr);
+		set_add(set, &k, NULL, NULL);
 	}
 	return name;
 }
@@ -81,7 +99,9 @@ static void add_matches(const struct form *form, const struct variant *v, struct
 		add_interface(form, v, rule);
 	if (v->own)
 		rule_lookup(rule, v->own, false, LOADS(own_load(side, v->f)));
-	if (v->far)
+	if (v->far && v->link)
+		rule_lookup(rule, v->far, false, LOADS(far_ifname(side), far_load(side, v->f)));
+	else if (v->far)
 		rule_lookup(rule, v->far, false, LOADS(far_load(side, v->f)));
 	if (v->f >= 0 && !v->interface && !v->own && !v->far)
 		ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_NFPROTO,
@@ -263,12 +283,20 @@ static void write_family(const struct form *form, const struct peers *peers, uns
 {
 	struct variant v = {.f = f, .own = own};
 	CLEANUP_FREE char *exact = NULL;
+	CLEANUP_FREE char *links = NULL;
 	CLEANUP_FREE char *nets = NULL;
 
 	if (parts & FORM_EXACT && peers->exact_wanted) {
 		exact = address_set(form, &peers->exact, "addr", f, 0);
 		v.far = exact;
 		write_ports(form, v);
+	}
+	if (parts & FORM_EXACT && peers->exact_wanted && f == 1) {
+		links = link_set(form, &peers->links);
+		v.far = links;
+		v.link = true;
+		write_ports(form, v);
+		v.link = false;
 	}
 	if (parts & FORM_RANGES && peers->ranges_wanted[f]) {
 		if (!peers->everything)

@@ -23,13 +23,16 @@ static int published_family(const struct published *p)
 	return p->port->host_addr.family == AF_INET6;
 }
 
-/* [SADDR .] [DADDR .] protocol . port */
-static struct key published_key(const struct published *p, const struct addr *saddr)
+/* [bridge . SADDR .] [DADDR .] protocol . port */
+static struct key published_key(const struct published *p, const char *bridge,
+				const struct addr *saddr)
 {
 	struct key k = {.len = 0};
 
-	if (saddr)
+	if (saddr) {
+		key_ifname(&k, bridge);
 		key_addr(&k, saddr);
+	}
 	if (!is_wildcard(p))
 		key_addr(&k, &p->port->host_addr);
 	key_protocol(&k, p->port->protocol);
@@ -45,8 +48,10 @@ static struct ruleset_set *published_map(const struct writer *w, const char *pre
 	enum ruleset_field fields[RULESET_FIELDS_MAX];
 	size_t n = 0;
 
-	if (by_source)
+	if (by_source) {
+		fields[n++] = FIELD_IFNAME;
 		fields[n++] = family_field(f);
+	}
 	if (at)
 		fields[n++] = family_field(f);
 	fields[n++] = FIELD_PROTOCOL;
@@ -54,7 +59,7 @@ static struct ruleset_set *published_map(const struct writer *w, const char *pre
 	return set_get(w, name, SET_VERDICTS, fields, n, NULL);
 }
 
-/* [meta nfproto F] [SADDR .] [DADDR .] meta l4proto . th dport vmap @MAP */
+/* [meta nfproto F] [iifname . SADDR .] [DADDR .] meta l4proto . th dport vmap @MAP */
 static void match_map(struct ruleset_chain *chain, const struct ruleset_set *map, int f, bool at,
 		      bool by_source)
 {
@@ -65,8 +70,10 @@ static void match_map(struct ruleset_chain *chain, const struct ruleset_set *map
 	if (!at && !by_source)
 		ruleset_add_expr(
 			rule, &(struct ruleset_expr) {.kind = EXPR_NFPROTO, .number = families[f]});
-	if (by_source)
+	if (by_source) {
+		loads[n++] = LOAD_IIFNAME;
 		loads[n++] = family_saddr(f);
+	}
 	if (at)
 		loads[n++] = family_daddr(f);
 	loads[n++] = LOAD_L4PROTO;
@@ -103,11 +110,10 @@ static void match_maps(struct ruleset_chain *chain, const struct maps *maps, boo
 	}
 }
 
-static void add_verdict(const struct maps *maps, const struct published *p,
-			const struct addr *saddr, enum flow_verdict verdict)
+static void add_keyed(const struct maps *maps, const struct published *p, struct key k,
+		      enum flow_verdict verdict)
 {
 	struct ruleset_set *map = map_of(maps, p);
-	struct key k = published_key(p, saddr);
 
 	switch (verdict) {
 	case FLOW_ALLOW:
@@ -120,6 +126,12 @@ static void add_verdict(const struct maps *maps, const struct published *p,
 		map_add(map, &k, NULL, VERDICT_GOTO, CHAIN_REFUSE, NULL);
 		break;
 	}
+}
+
+static void add_verdict(const struct maps *maps, const struct published *p,
+			enum flow_verdict verdict)
+{
+	add_keyed(maps, p, published_key(p, NULL, NULL), verdict);
 }
 
 static enum flow_verdict judge(const struct writer *w, const struct published *p,
@@ -174,10 +186,12 @@ static bool take_first(const struct flow_end *from, void *data)
 static bool add_exception(const struct flow_end *from, void *data)
 {
 	const struct sender *s = data;
+	const struct model *m = s->w->c->model;
+	const char *bridge = m->networks[m->endpoints[from->endpoint].network].bridge;
 	enum flow_verdict v = judge(s->w, s->port, from, false);
 
 	if (v != s->base)
-		add_verdict(s->exceptions, s->port, &from->addr, v);
+		add_keyed(s->exceptions, s->port, published_key(s->port, bridge, &from->addr), v);
 	return true;
 }
 
@@ -205,7 +219,7 @@ static struct maps usual_maps(const struct writer *w, enum flow_verdict verdict)
 
 		if (i == 0 && map_of(&maps, p)->len)
 			break; /* filled for another identity */
-		add_verdict(&maps, p, NULL, verdict);
+		add_verdict(&maps, p, verdict);
 	}
 	return maps;
 }
@@ -230,7 +244,7 @@ void write_hairpin(const struct writer *w, const struct identity *id, struct rul
 			continue;
 		s.base = judge(w, s.port, &s.from, true);
 		if (s.base != usual)
-			add_verdict(&maps, s.port, NULL, s.base);
+			add_verdict(&maps, s.port, s.base);
 		each_sender(w, id, s.port, add_exception, &s);
 	}
 }
@@ -246,8 +260,7 @@ void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
 	for (size_t i = 0; i < w->c->published.len; i++) {
 		const struct published *p = &w->c->published.items[i];
 
-		add_verdict(&maps, p, NULL,
-			    judge(w, p, &(struct flow_end) {.kind = END_UNKNOWN}, true));
+		add_verdict(&maps, p, judge(w, p, &(struct flow_end) {.kind = END_UNKNOWN}, true));
 	}
 }
 
@@ -262,7 +275,7 @@ void write_published_maps(const struct writer *w)
 		const struct published *p = &w->c->published.items[i];
 		const struct identity *id = &w->c->identities.items[w->c->identity_of[p->endpoint]];
 		CLEANUP_FREE char *target = chain_name(id, side_prefix(SIDE_OUTSIDE));
-		struct key k = published_key(p, NULL);
+		struct key k = published_key(p, NULL, NULL);
 
 		if (has_chain(w->c, id, SIDE_OUTSIDE))
 			map_add(map_of(&maps, p), &k, NULL, VERDICT_GOTO, target, NULL);

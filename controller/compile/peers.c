@@ -10,11 +10,19 @@
 
 static void add_endpoint(const struct compiled *c, size_t endpoint, struct peers *ret)
 {
+	const struct model_endpoint *e = &c->model->endpoints[endpoint];
+	const struct model_network *n = &c->model->networks[e->network];
 	struct addr addrs[3];
-	size_t n = endpoint_addrs(&c->model->endpoints[endpoint], addrs);
+	size_t naddrs = endpoint_addrs(e, addrs);
 
-	for (size_t i = 0; i < n; i++)
-		ranges_add_addr(&ret->exact, &addrs[i]);
+	for (size_t i = 0; i < naddrs; i++) {
+		struct link_peer link = {addrs[i], n->bridge};
+
+		if (addrs[i].family == AF_INET || !addr_is_link_local(&addrs[i]))
+			ranges_add_addr(&ret->exact, &addrs[i]);
+		else if (model_network_is_managed(n))
+			MEM_PUSH(&ret->links, link);
+	}
 }
 
 static void add_identity(const struct compiled *c, const struct identity *id, struct peers *ret)
@@ -166,6 +174,7 @@ void peers_of(const struct compiled *c, const struct held *held, enum side side,
 void peers_done(struct peers *p)
 {
 	ranges_done(&p->exact);
+	free(p->links.items);
 	ranges_done(&p->ranges);
 	free(p->interfaces.items);
 }

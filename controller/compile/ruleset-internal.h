@@ -74,11 +74,21 @@ struct strings {
 	size_t len, cap;
 };
 
+/* A link-local address says who it is only together with the link. */
+struct link_peers {
+	struct link_peer {
+		struct addr addr;
+		const char *bridge;
+	} * items;
+	size_t len, cap;
+};
+
 struct peers {
 	bool exact_wanted;	   /* the rule names containers: the hash sets exist, if empty */
 	bool ranges_wanted[2];	   /* by family: likewise for interval sets */
 	bool everything;	   /* every address of both families */
 	struct ranges exact;	   /* container addresses, each a range of one; not normalised */
+	struct link_peers links;   /* their link-local ones, on managed networks */
 	struct ranges ranges;	   /* normalised */
 	struct strings interfaces; /* of {interface: …}: names, or prefixes that end in '*' */
 };
@@ -162,6 +172,8 @@ static inline enum ruleset_load family_daddr(int f)
 /* Where the far end's and the own address of a side stand in the packet. */
 enum ruleset_load far_load(enum side side, int f);
 enum ruleset_load own_load(enum side side, int f);
+/* The interface that the far end is behind: where the packet came from or goes to. */
+enum ruleset_load far_ifname(enum side side);
 
 /* ---- chain.c, publish.c, hairpin.c, skeleton.c ---- */
 

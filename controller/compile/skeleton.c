@@ -9,13 +9,13 @@
 /* raw - 10: before the engine's own raw rules and any DNAT. */
 #define PRIORITY_RAW (-310)
 
-#define SET_ICMPV6_NEEDED "icmpv6_needed"
-#define ICMP_UNREACHABLE  3
-#define ICMP_FRAG_NEEDED  4
+#define HOPLIMIT_ND  255 /* what was routed has less */
+#define HOPLIMIT_MLD 1	 /* what is routed dies */
 
-#define CHAIN_FROM_CONTAINERS "from_containers"
-#define CHAIN_TO_CONTAINERS   "to_containers"
-#define CHAIN_HOST_CONTAINERS "host_containers"
+/* None begins as an identity's chain does, whatever containers and policies are called. */
+#define CHAIN_FROM_CONTAINERS "containers_send"
+#define CHAIN_TO_CONTAINERS   "containers_receive"
+#define CHAIN_HOST_CONTAINERS "containers_to_host"
 
 /* ---- how a packet is refused ---- */
 
@@ -124,21 +124,6 @@ static void write_ranges(const struct writer *w, const char *prefix, const struc
 			      NULL);
 }
 
-/* Neighbour discovery, multicast listener discovery and path MTU discovery. */
-static void write_icmpv6_needed(const struct writer *w)
-{
-	static const uint8_t types[] = {2, 130, 131, 132, 133, 134, 135, 136, 137, 143};
-	struct ruleset_set *set =
-		ruleset_add_set(w->r, SET_ICMPV6_NEEDED, 0, FIELDS(FIELD_ICMPV6_TYPE));
-
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		struct key k = {.len = 0};
-
-		key_protocol(&k, types[i]);
-		set_add(set, &k, NULL, NULL);
-	}
-}
-
 /* ---- rules that several base chains begin with ---- */
 
 /*
@@ -162,26 +147,57 @@ static void write_replies(struct ruleset_chain *chain)
 	}
 }
 
-/*
- * meta l4proto ipv6-icmp icmpv6 type @icmpv6_needed accept
- * meta l4proto icmp icmp type destination-unreachable icmp code frag-needed accept
- */
-static void write_needed(struct ruleset_chain *chain)
+static struct ruleset_set *icmpv6_types(const struct writer *w, const char *name,
+					const uint8_t *types, size_t n)
+{
+	bool fresh;
+	struct ruleset_set *set = set_get(w, name, 0, FIELDS(FIELD_ICMPV6_TYPE), &fresh);
+
+	for (size_t i = 0; fresh && i < n; i++) {
+		struct key k = {.len = 0};
+
+		key_protocol(&k, types[i]);
+		set_add(set, &k, NULL, NULL);
+	}
+	return set;
+}
+
+static struct ruleset_rule *match_icmpv6(struct ruleset_chain *chain,
+					 const struct ruleset_set *types, uint32_t hoplimit)
 {
 	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 
-	rule_l4proto(rule, IPPROTO_ICMPV6);
-	rule_lookup(rule, SET_ICMPV6_NEEDED, false, LOADS(LOAD_ICMPV6_TYPE));
-	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_HOPLIMIT, .number = hoplimit});
+	rule_lookup(rule, types->name, false, LOADS(LOAD_ICMPV6_TYPE));
+	return rule;
+}
 
-	rule = ruleset_add_rule(chain, NULL);
-	rule_l4proto(rule, IPPROTO_ICMP);
-	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_ICMP,
-						       .family = AF_INET,
-						       .number = ICMP_UNREACHABLE});
-	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_ICMP_CODE,
-						       .family = AF_INET,
-						       .number = ICMP_FRAG_NEEDED});
+/*
+ * ip6 hoplimit 255 icmpv6 type @icmpv6_nd accept
+ * ip6 hoplimit 1 ip6 daddr ff00::/8 icmpv6 type @icmpv6_mld accept
+ *
+ * Neighbour and multicast listener discovery stay on the link: what asks to be routed as such is a tunnel.
+ * Router advertisements and redirects are needed from the host alone; what path MTU discovery needs
+ * belongs to a flow, and passed as related to it.
+ */
+static void write_needed(const struct writer *w, struct ruleset_chain *chain, bool from_host)
+{
+	static const uint8_t nd[] = {133, 135, 136}, router[] = {134, 137};
+	static const uint8_t mld[] = {130, 131, 132, 143};
+	static const struct prefix multicast = {{AF_INET6, {0xff}}, 8};
+	struct ruleset_rule *rule;
+
+	rule = match_icmpv6(chain, icmpv6_types(w, "icmpv6_nd", nd, ARRAY_SIZE(nd)), HOPLIMIT_ND);
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	if (from_host) {
+		rule = match_icmpv6(chain,
+				    icmpv6_types(w, "icmpv6_router", router, ARRAY_SIZE(router)),
+				    HOPLIMIT_ND);
+		rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	}
+	rule = match_icmpv6(chain, icmpv6_types(w, "icmpv6_mld", mld, ARRAY_SIZE(mld)),
+			    HOPLIMIT_MLD);
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_DADDR, .prefix = multicast});
 	rule_verdict(rule, VERDICT_ACCEPT, NULL);
 }
 
@@ -304,7 +320,7 @@ static void write_forward(const struct writer *w)
 		ruleset_add_chain(w->r, "forward", HOOK_FORWARD, PRIORITY_FILTER);
 
 	write_replies(chain);
-	write_needed(chain);
+	write_needed(w, chain, false);
 	write_self(w, chain);
 	jump_if_bridge(chain, LOAD_IIFNAME, CHAIN_FROM_CONTAINERS);
 	jump_if_bridge(chain, LOAD_OIFNAME, CHAIN_TO_CONTAINERS);
@@ -329,7 +345,7 @@ static void write_input(const struct writer *w)
 	struct ruleset_rule *rule;
 
 	write_replies(chain);
-	write_needed(chain);
+	write_needed(w, chain, false);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_IIFNAME, "lo");
 	rule_verdict(rule, VERDICT_ACCEPT, NULL);
@@ -365,7 +381,7 @@ static void write_output(const struct writer *w)
 		ruleset_add_chain(w->r, "output", HOOK_OUTPUT, PRIORITY_FILTER);
 
 	write_replies(chain);
-	write_needed(chain);
+	write_needed(w, chain, true);
 	/* By address alone: after the engine's DNAT the packet still shows lo as its way out. */
 	for (int f = 0; f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("endpoints_local%s", family_digit[f]);
@@ -375,6 +391,8 @@ static void write_output(const struct writer *w)
 		if (ruleset_find_set(w->r, blocks))
 			rule_vmap(ruleset_add_rule(chain, NULL), blocks, LOADS(family_daddr(f)));
 	}
+	rule_vmap(ruleset_add_rule(chain, NULL), "endpoints_link6",
+		  LOADS(LOAD_OIFNAME, LOAD_IP6_DADDR));
 }
 
 /* iifname != "lo" ip daddr 127.0.0.0/8 drop: a port published on 127.0.0.1 is DNATed for whoever sends there */
@@ -401,7 +419,6 @@ void write_skeleton(const struct writer *w)
 	write_bridges(w);
 	write_ranges(w, "subnets", &w->c->reach);
 	write_ranges(w, "containers", &w->c->containers);
-	write_icmpv6_needed(w);
 	write_forward(w);
 	write_input(w);
 	write_output(w);

@@ -30,7 +30,7 @@ enum ruleset_field {
 	FIELD_ICMPV6_TYPE, /* icmpv6_type, 1 byte and 3 of padding */
 };
 
-#define RULESET_FIELDS_MAX 4
+#define RULESET_FIELDS_MAX 5
 #define RULESET_KEY_MAX	   64 /* bytes */
 
 #define SET_INTERVAL 1u /* elements are ranges in every field */

@@ -207,6 +207,42 @@ static void test_hostile_project_names_stay_apart(void **state)
 	case_done(&t);
 }
 
+/* Whatever a container or a policy is called, its chains are its own. */
+static void test_no_name_takes_a_chain_of_the_skeleton(void **state)
+{
+	static const char *const names[] = {"containers", "forward", "send",	"to_host",
+					    "quietly",	  "local",   "unknown", "containers_send"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CLEANUP_FREE char *yaml = mem_printf("policy: %s\nfor: all\n", names[i]);
+		CLEANUP_FREE char *text = compiled_text(NULL, yaml, case_shop);
+
+		for (const char *at = text; (at = strstr(at, "\n\tchain ")); at++) {
+			CLEANUP_FREE char *line = mem_strndup(at, strcspn(at + 1, "\n") + 2);
+
+			assert_null(strstr(at + 1, line));
+		}
+	}
+}
+
+/* web has an address on br-1 alone, and whoever has its MAC on br-2 has its link-local address there. */
+static void test_link_local_peers_count_on_their_link(void **state)
+{
+	static const char global[] = "\"addr6\":\"fd00:18::2\"";
+	const char *at = strstr(case_shop, global);
+	CLEANUP_FREE char *snapshot =
+		mem_printf("%.*s\"mac\":\"02:00:00:00:05:06\"%s", (int)(at - case_shop), case_shop,
+			   at + strlen(global));
+	CLEANUP_FREE char *text = compiled_text(NULL, shop_web, snapshot);
+
+	(void)state;
+	assert_has(text, "\"br-1\" . fe80::ff:fe00:506 . tcp . 5432 counter comment");
+	assert_lacks(text, "= { fe80::ff:fe00:506 .");
+	assert_has(text,
+		   "iifname . ip6 saddr . meta l4proto . th dport @to_shop/db.allow_port6_link");
+}
+
 static void test_extra_addresses_belong_to_one_identity(void **state)
 {
 	CLEANUP_FREE char *text = compiled_text(NULL,
@@ -258,6 +294,8 @@ int main(void)
 		cmocka_unit_test(test_own_ports_through_the_host),
 		cmocka_unit_test(test_identities_of_one_name_stay_apart),
 		cmocka_unit_test(test_hostile_project_names_stay_apart),
+		cmocka_unit_test(test_no_name_takes_a_chain_of_the_skeleton),
+		cmocka_unit_test(test_link_local_peers_count_on_their_link),
 		cmocka_unit_test(test_extra_addresses_belong_to_one_identity),
 		cmocka_unit_test(test_extra_addresses_of_many_are_an_error),
 	};

@@ -53,22 +53,21 @@ int table_query(struct nft *n, const char *table, uint8_t family, struct table_s
 
 static bool is_ours(const struct nft *n, const struct target *t)
 {
-	return n->owned && n->owned_family == t->family && strcmp(n->owned, t->table) == 0;
+	return n->owned[t->family] && strcmp(n->owned[t->family], t->table) == 0;
 }
 
-static void forget_owned(struct nft *n)
+static void forget_owned(struct nft *n, uint8_t family)
 {
-	free(n->owned);
-	n->owned = NULL;
+	free(n->owned[family]);
+	n->owned[family] = NULL;
 }
 
 static void remember_owned(struct nft *n, const struct target *t)
 {
 	if (is_ours(n, t))
 		return;
-	forget_owned(n);
-	n->owned = mem_strdup(t->table);
-	n->owned_family = t->family;
+	forget_owned(n, t->family);
+	n->owned[t->family] = mem_strdup(t->table);
 }
 
 /*
@@ -196,7 +195,7 @@ static int replace_table(struct nft *n, const struct ruleset *wanted, struct err
 	r = send_diff(n, &b, &whole, err);
 	if (r < 0)
 		return r;
-	n->dormant = false;
+	n->dormant[t.family] = false;
 	if (n->owner)
 		remember_owned(n, &t);
 	return 0;
@@ -238,14 +237,14 @@ int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_
 		return apply_as_owner(n, wanted, d, err);
 	if (d->len == 0)
 		return 0;
-	if (n->dormant && !adds_table(d))
+	if (n->dormant[t.family] && !adds_table(d))
 		return replace_table(n, wanted, err);
 	batch_begin(&b, n);
 	encode_diff(&b, &t, n->owner ? OWNED : 0, d);
 	r = send_diff(n, &b, d, err);
 	/* Perhaps it was deleted and created by others: look again next time. */
 	if (r < 0)
-		forget_owned(n);
+		forget_owned(n, t.family);
 	return r;
 }
 
@@ -263,6 +262,6 @@ int nft_delete_table(struct nft *n, const char *table, uint8_t family, struct er
 		r = 0;
 	}
 	if (r == 0 && is_ours(n, &t))
-		forget_owned(n);
+		forget_owned(n, t.family);
 	return r;
 }

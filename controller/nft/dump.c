@@ -108,8 +108,10 @@ static int dump_objects(struct nft *n, struct ruleset *r)
 /* A dormant table has no base chains in force: none is as it should be. */
 static void note_dormant(struct nft *n, struct ruleset *r, const struct table_state *state)
 {
-	n->dormant = state->flags & NFT_TABLE_F_DORMANT;
-	for (size_t i = 0; n->dormant && i < r->nchains; i++)
+	bool dormant = state->flags & NFT_TABLE_F_DORMANT;
+
+	n->dormant[r->family] = dormant;
+	for (size_t i = 0; dormant && i < r->nchains; i++)
 		r->chains[i]->unknown |= r->chains[i]->hook != HOOK_NONE;
 }
 

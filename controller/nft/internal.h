@@ -9,6 +9,7 @@
 
 #include "quaywall/nft.h"
 
+#define FAMILIES      16 /* above each NFPROTO_* */
 #define TABLE_PERSIST 4u /* NFT_TABLE_F_PERSIST, in the kernel's headers since 6.9 */
 
 struct nft {
@@ -16,11 +17,11 @@ struct nft {
 	struct mnl_socket *monitor; /* open from the beginning, so of the same namespace */
 	uint32_t seq;		    /* of the last message sent */
 	bool watching;		    /* the monitor is a member of the group */
-	bool missed;  /* the monitor was off for a while and a foreign change came then */
-	bool dormant; /* the table was found switched off */
-	bool owner;   /* tables are created and adopted with owner and persist */
-	char *owned;  /* the table known to be ours, or NULL */
-	uint8_t owned_family;
+	bool missed; /* the monitor was off for a while and a foreign change came then */
+	bool owner;  /* tables are created and adopted with owner and persist */
+	/* Of the one table in each family that a caller has to do with: */
+	bool dormant[FAMILIES]; /* it was found switched off */
+	char *owned[FAMILIES];	/* its name, once it is known to be ours, or NULL */
 };
 
 /* Takes the monitor out of the group: a subscriber makes a bulk transaction many times slower.

@@ -48,7 +48,8 @@ void nft_close(struct nft *n)
 		mnl_socket_close(n->requests);
 	if (n->monitor)
 		mnl_socket_close(n->monitor);
-	free(n->owned);
+	for (size_t i = 0; i < ARRAY_SIZE(n->owned); i++)
+		free(n->owned[i]);
 	free(n);
 }
 

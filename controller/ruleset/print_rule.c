@@ -161,6 +161,23 @@ static void add_statement(const struct ruleset_expr *e, struct buf *out)
 	}
 }
 
+/* As nft lists them: by name where it has one. */
+static void add_ether_type(const struct ruleset_expr *e, const char *op, struct buf *out)
+{
+	static const struct {
+		uint32_t number;
+		const char *name;
+	} names[] = {{0x0800, "ip"}, {0x0806, "arp"}, {0x86dd, "ip6"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i].number == e->number) {
+			buf_printf(out, "ether type %s%s", op, names[i].name);
+			return;
+		}
+	}
+	buf_printf(out, "ether type %s0x%04x", op, e->number);
+}
+
 static void add_expr(const struct ruleset_expr *e, struct buf *out)
 {
 	const char *op = e->negate ? "!= " : "";
@@ -207,7 +224,7 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 		buf_printf(out, "ip6 hoplimit %u", e->number);
 		return;
 	case EXPR_ETHER_TYPE:
-		buf_printf(out, "ether type %s0x%04x", op, e->number);
+		add_ether_type(e, op, out);
 		return;
 	case EXPR_IP_DADDR:
 		add_address("daddr", e, op, out);

@@ -1,8 +1,8 @@
 /*
  * nft: the door to nf_tables, by libnftnl and libmnl. Knows nothing of policies.
  *
- * A connection belongs to one network namespace, given when it is opened; there is no global state, so
- * a process can hold several. Every change is one transaction in one sendmsg(2): the kernel takes all
+ * A connection belongs to one network namespace, given when it is opened, and deals with one table in
+ * each family; there is no global state, so a process can hold several. Every change is one transaction in one sendmsg(2): the kernel takes all
  * of it or nothing. Each message has its own sequence number, so that a refusal names its object.
  */
 #pragma once
@@ -53,8 +53,8 @@ int nft_generation(struct nft *n, uint32_t *ret, struct error *err);
 /* Notifications. The fd is readable when someone changed nf_tables in this namespace. */
 int nft_monitor(struct nft *n, struct error *err); /* subscribes */
 int nft_monitor_fd(const struct nft *n);	   /* -1 before nft_monitor() */
-/* Reads all that is there. *RET: a process other than this one changed TABLE (lost messages, ENOBUFS,
- * count as such). */
+/* Reads all that is there. *RET: a process other than this one changed TABLE, of whatever family
+ * (lost messages, ENOBUFS, count as such). */
 int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct error *err);
 
 static inline void nft_cleanup(struct nft **n)

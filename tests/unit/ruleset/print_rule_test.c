@@ -33,6 +33,7 @@ static const struct {
 	{{.kind = EXPR_FIB_LOCAL, .negate = true}, "fib daddr type != local"},
 	{{.kind = EXPR_HOPLIMIT, .number = 255}, "ip6 hoplimit 255"},
 	{{.kind = EXPR_ETHER_TYPE, .negate = true, .number = 0x8100}, "ether type != 0x8100"},
+	{{.kind = EXPR_ETHER_TYPE, .number = 0x86dd}, "ether type ip6"},
 	{{.kind = EXPR_LOOKUP,
 	  .negate = true,
 	  .name = (char *)"q_set",

@@ -34,6 +34,11 @@ const struct model *compile_model(const struct compiled *c);
 /* The table `inet quaywall`, sorted. The caller frees. */
 struct ruleset *compile_ruleset(const struct compiled *c);
 
+/* The table `bridge quaywall`, which drops what the other one never sees: frames of containers that are
+ * neither IP nor ARP. NULL where it is not wanted: nothing is refused, or `antispoof` is off. The
+ * caller frees. */
+struct ruleset *compile_bridge_ruleset(const struct compiled *c);
+
 /* Whether some policy or default can refuse a packet between two containers of one bridge, so that
  * br_netfilter is needed. */
 bool compile_needs_bridge_filter(const struct compiled *c);

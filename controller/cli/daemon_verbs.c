@@ -33,7 +33,7 @@ int verb_reload(const struct arguments *a)
 	return code;
 }
 
-/* Without a daemon the table is nobody's, or another program's: the kernel says which. */
+/* Without a daemon the tables are nobody's, or another program's: the kernel says which. */
 static int flush_kernel(struct error *err)
 {
 	CLEANUP_NFT struct nft *n = NULL;
@@ -41,6 +41,12 @@ static int flush_kernel(struct error *err)
 
 	if (r == 0)
 		r = nft_delete_table(n, QUAYWALL_TABLE, NFPROTO_INET, err);
+	if (r == 0)
+		r = nft_delete_table(n, QUAYWALL_TABLE, NFPROTO_BRIDGE, err);
+	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP) {
+		error_done(err);
+		r = 0;
+	}
 	return r;
 }
 

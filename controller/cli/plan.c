@@ -4,22 +4,10 @@
 #include <linux/netfilter.h>
 #include <stdio.h>
 
-#include "quaywall/buf.h"
 #include "quaywall/nft.h"
 #include "call.h"
 #include "offline.h"
 #include "output.h"
-
-static json_t *diff_json(const struct ruleset *now, const struct ruleset *wanted)
-{
-	CLEANUP_RULESET_DIFF struct ruleset_diff d = {NULL, 0, 0};
-	CLEANUP_BUF struct buf text = BUF_INIT;
-
-	ruleset_compare(now, wanted, &d);
-	ruleset_diff_print(now, wanted, &d, &text);
-	return json_pack("{s:I, s:o}", "changes", (json_int_t)d.len, "diff",
-			 reconcile_json_text(buf_text(&text)));
-}
 
 /* Only root may read the kernel's rules; the daemon can for whoever may ask it. It knows nothing of other files
  * than its own. */
@@ -36,17 +24,20 @@ static int ask_daemon(const struct arguments *a, json_t **ret)
 static int compare_kernel(const struct arguments *a, struct offline *o, json_t **ret,
 			  struct error *err)
 {
-	CLEANUP_RULESET struct ruleset *wanted = compile_ruleset(o->compiled), *now = NULL;
+	CLEANUP_RULESET struct ruleset *inet = NULL, *bridge = NULL;
 	CLEANUP_NFT struct nft *n = NULL;
 	int r = nft_open(-1, &n, err);
 
 	if (r == 0)
-		r = nft_dump(n, QUAYWALL_TABLE, NFPROTO_INET, &now, err);
+		r = nft_dump(n, QUAYWALL_TABLE, NFPROTO_INET, &inet, err);
+	/* A kernel without tables of this family has none. */
+	if (r == 0 && nft_dump(n, QUAYWALL_TABLE, NFPROTO_BRIDGE, &bridge, err) < 0)
+		error_done(err);
 	if (r == -EPERM)
 		return ask_daemon(a, ret);
 	if (r < 0)
 		return QUAYWALL_UNREACHABLE;
-	*ret = diff_json(now, wanted);
+	*ret = reconcile_plan(o->compiled, inet, bridge);
 	return QUAYWALL_FINE;
 }
 

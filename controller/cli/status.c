@@ -96,6 +96,8 @@ static void add_kernel(struct buf *out, const json_t *k)
 		   json_is_true(part(k, "present")) ? "stands" : "is absent",
 		   json_is_true(part(k, "owner")) ? "in force"
 						  : "not in force (foreign changes are undone)");
+	buf_printf(out, "            table bridge quaywall %s\n",
+		   json_is_true(part(k, "bridge_table")) ? "stands" : "is absent");
 	buf_printf(out, "            %s transaction%s, %s refused, drift repaired %s, flows cut %s",
 		   output_text(k, "transactions"), plural(k, "transactions"),
 		   output_text(k, "failures"), output_text(k, "drift"),

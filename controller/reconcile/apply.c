@@ -34,6 +34,25 @@ static void schedule_cut(struct daemon *d)
 	loop_timer_hasten(&d->cut_timer, since < CUT_REST_MS ? CUT_REST_MS - since : 0);
 }
 
+/* Its own transaction, and what fails here leaves the other table in force: a kernel may lack the family. */
+void daemon_apply_bridge(struct daemon *d, const struct world *w)
+{
+	CLEANUP_RULESET struct ruleset *wanted = compile_bridge_ruleset(w->compiled);
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	bool was_missing = d->bridge_error;
+
+	if (kernel_apply_bridge(&d->kernel, &wanted, &err) == 0) {
+		daemon_note(&d->bridge_error, NULL);
+		return;
+	}
+	daemon_note(&d->bridge_error, error_text(&err));
+	/* Also where nothing else asks for a look now and then. */
+	loop_timer_hasten(&d->filter_timer, FILTER_MS);
+	if (!was_missing)
+		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
+			 "bridge " QUAYWALL_TABLE, "cause", error_text(&err), NULL);
+}
+
 int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 {
 	CLEANUP_RULESET struct ruleset *wanted = NULL;
@@ -49,6 +68,7 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 		return error_wrap(err, r, "table inet " QUAYWALL_TABLE);
 	}
 	note_applied(d, &change);
+	daemon_apply_bridge(d, w);
 	/* Elements that only came for an endpoint that was not there before refuse no old flow. A
 	 * new policy can. */
 	if (change.steps && (change.tightens || w->policies != d->world.policies))
@@ -138,8 +158,8 @@ void daemon_drift_due(void *data)
 		return;
 	d->drift++;
 	d->last_repair = loop_now();
-	log_line(LOG_LEVEL_WARNING, "somebody changed our table: restored", "table",
-		 "inet " QUAYWALL_TABLE, NULL);
+	log_line(LOG_LEVEL_WARNING, "somebody changed our table: restored", "table", QUAYWALL_TABLE,
+		 NULL);
 }
 
 /* ---- br_netfilter ---- */
@@ -184,7 +204,11 @@ void daemon_bridge_filter(struct daemon *d)
 
 void daemon_filter_due(void *data)
 {
-	daemon_bridge_filter(data);
+	struct daemon *d = data;
+
+	daemon_bridge_filter(d);
+	if (d->bridge_error && d->world.compiled && !d->suspended)
+		daemon_apply_bridge(d, &d->world);
 }
 
 /* ---- existing flows ---- */
@@ -232,6 +256,7 @@ int daemon_flush(struct daemon *d, struct error *err)
 		return r;
 	d->suspended = true;
 	daemon_note(&d->apply_error, NULL);
+	daemon_note(&d->bridge_error, NULL);
 	loop_timer_clear(&d->apply_timer);
 	loop_timer_clear(&d->drift_timer);
 	log_line(LOG_LEVEL_WARNING, "flushed: nothing is enforced until reload", NULL);

@@ -25,21 +25,42 @@ void kernel_done(struct kernel *k)
 {
 	nft_close(k->nft);
 	ruleset_free(k->applied);
+	ruleset_free(k->bridge);
 	*k = (struct kernel) {.nft = NULL};
+}
+
+/* The place of a family's table. */
+static struct ruleset **applied(struct kernel *k, uint8_t family)
+{
+	return family == NFPROTO_BRIDGE ? &k->bridge : &k->applied;
+}
+
+static int read_table(struct kernel *k, uint8_t family, struct error *err)
+{
+	struct ruleset *now = NULL;
+	int r = nft_dump(k->nft, QUAYWALL_TABLE, family, &now, err);
+
+	/* A kernel without tables of the family has none. */
+	if (family == NFPROTO_BRIDGE && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)) {
+		error_done(err);
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	ruleset_free(*applied(k, family));
+	*applied(k, family) = now;
+	return 0;
 }
 
 int kernel_read(struct kernel *k, struct error *err)
 {
-	struct ruleset *now = NULL;
-	int r = nft_dump(k->nft, QUAYWALL_TABLE, NFPROTO_INET, &now, err);
+	int r = read_table(k, NFPROTO_INET, err);
 
 	if (r < 0)
 		return r;
-	ruleset_free(k->applied);
-	k->applied = now;
-	if (!now)
+	if (!k->applied)
 		k->owner = false;
-	return 0;
+	return read_table(k, NFPROTO_BRIDGE, err);
 }
 
 /* Someone else changed the table after it was read: what was compared is no longer there. */
@@ -62,12 +83,13 @@ static int apply_once(struct kernel *k, struct ruleset **wanted, struct kernel_c
 	CLEANUP_RULESET_DIFF struct ruleset_diff d = {NULL, 0, 0};
 	int r;
 
-	ruleset_compare(k->applied, *wanted, &d);
+	ruleset_compare(*applied(k, (*wanted)->family), *wanted, &d);
 	/* Also with nothing to change: a table that a dead daemon left is adopted. */
 	r = nft_apply(k->nft, *wanted, &d, err);
 	if (r < 0)
 		return r;
-	k->owner = k->can_own;
+	if ((*wanted)->family == NFPROTO_INET)
+		k->owner = k->can_own;
 	if (d.len)
 		k->transactions++;
 	*ret = (struct kernel_change) {.steps = d.len, .tightens = tightens(&d)};
@@ -80,7 +102,7 @@ int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change
 	int r = apply_once(k, wanted, ret, err);
 
 	for (int i = 1; is_stale(r) && i < ATTEMPTS; i++) {
-		int read = kernel_read(k, err);
+		int read = read_table(k, (*wanted)->family, err);
 
 		if (read < 0)
 			return read;
@@ -89,20 +111,44 @@ int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change
 	if (r < 0)
 		return r;
 	/* The diff that pointed into both is gone by now. */
-	ruleset_free(k->applied);
-	k->applied = *wanted;
+	ruleset_free(*applied(k, (*wanted)->family));
+	*applied(k, (*wanted)->family) = *wanted;
 	*wanted = NULL;
 	return 0;
 }
 
-int kernel_flush(struct kernel *k, struct error *err)
+static int delete_table(struct kernel *k, uint8_t family, struct error *err)
 {
-	int r = nft_delete_table(k->nft, QUAYWALL_TABLE, NFPROTO_INET, err);
+	int r = nft_delete_table(k->nft, QUAYWALL_TABLE, family, err);
 
 	if (r < 0)
 		return r;
-	ruleset_free(k->applied);
-	k->applied = NULL;
-	k->owner = false;
+	ruleset_free(*applied(k, family));
+	*applied(k, family) = NULL;
 	return 0;
+}
+
+int kernel_apply_bridge(struct kernel *k, struct ruleset **wanted, struct error *err)
+{
+	struct kernel_change change;
+	int r;
+
+	if (*wanted)
+		return kernel_apply(k, wanted, &change, err);
+	if (!k->bridge)
+		return 0;
+	r = delete_table(k, NFPROTO_BRIDGE, err);
+	if (r == 0)
+		k->transactions++;
+	return r;
+}
+
+int kernel_flush(struct kernel *k, struct error *err)
+{
+	int r = delete_table(k, NFPROTO_INET, err);
+
+	if (r < 0)
+		return r;
+	k->owner = false;
+	return k->bridge ? delete_table(k, NFPROTO_BRIDGE, err) : 0;
 }

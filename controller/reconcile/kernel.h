@@ -1,5 +1,5 @@
 /*
- * kernel: the table that the kernel holds, as far as is known, and how it becomes what is wanted.
+ * kernel: the tables that the kernel holds, as far as is known, and how they become what is wanted.
  */
 #pragma once
 
@@ -14,7 +14,8 @@ struct kernel {
 	struct nft *nft;
 	bool can_own;		 /* the kernel has the flags owner and persist */
 	bool owner;		 /* the table is ours alone, by those flags */
-	struct ruleset *applied; /* NULL: no table */
+	struct ruleset *applied; /* `inet quaywall`; NULL: no table */
+	struct ruleset *bridge;	 /* `bridge quaywall`, likewise */
 	unsigned long transactions;
 };
 
@@ -27,14 +28,17 @@ struct kernel_change {
 int kernel_open(struct kernel *k, bool owner, struct error *err);
 void kernel_done(struct kernel *k);
 
-/* Reads the table anew. */
+/* Reads both tables anew. */
 int kernel_read(struct kernel *k, struct error *err);
 
-/* Makes the kernel's table WANTED in one transaction. When someone wrote meanwhile, it reads and
+/* Makes the table of WANTED's family WANTED in one transaction. When someone wrote meanwhile, it reads and
  * compares anew, a few times. On success WANTED is the kernel's (*WANTED becomes NULL); else it
  * stays the caller's, and the table is what it was. */
 int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change *ret,
 		 struct error *err);
 
-/* Deletes the table. */
+/* Likewise for the bridge table, where *WANTED may be NULL: then there is to be none. */
+int kernel_apply_bridge(struct kernel *k, struct ruleset **wanted, struct error *err);
+
+/* Deletes both tables. */
 int kernel_flush(struct kernel *k, struct error *err);

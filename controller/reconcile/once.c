@@ -73,6 +73,7 @@ static enum reconcile_exit apply(struct daemon *d, struct error *err)
 		r = flow_open(-1, &d->flows, err);
 	if (r < 0)
 		return QUAYWALL_UNREACHABLE;
+	daemon_apply_bridge(d, &d->world);
 	daemon_bridge_filter(d);
 	if (change.steps && cut_refused(d->flows, &d->world, &flows, err) < 0)
 		return QUAYWALL_UNREACHABLE;

@@ -101,21 +101,17 @@ static json_t *request_flush(struct daemon *d, const json_t *request)
 static json_t *request_plan(struct daemon *d, const json_t *request)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_RULESET struct ruleset *wanted = NULL;
-	CLEANUP_RULESET_DIFF struct ruleset_diff diff = {NULL, 0, 0};
-	CLEANUP_BUF struct buf text = BUF_INIT;
+	json_t *plan;
+	bool changes;
 
 	(void)request;
 	if (!d->world.compiled)
 		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
 	if (kernel_read(&d->kernel, &err) < 0)
 		return refusal(QUAYWALL_UNREACHABLE, error_text(&err));
-	wanted = compile_ruleset(d->world.compiled);
-	ruleset_compare(d->kernel.applied, wanted, &diff);
-	ruleset_diff_print(d->kernel.applied, wanted, &diff, &text);
-	return result(diff.len ? QUAYWALL_FINDINGS : QUAYWALL_FINE,
-		      json_pack("{s:I, s:o}", "changes", (json_int_t)diff.len, "diff",
-				reconcile_json_text(buf_text(&text))));
+	plan = reconcile_plan(d->world.compiled, d->kernel.applied, d->kernel.bridge);
+	changes = json_integer_value(json_object_get(plan, "changes")) > 0;
+	return result(changes ? QUAYWALL_FINDINGS : QUAYWALL_FINE, plan);
 }
 
 static const struct request {

@@ -125,9 +125,10 @@ static json_t *policies_json(struct daemon *d)
 
 static json_t *kernel_json(const struct daemon *d)
 {
-	return json_pack("{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
-			 "inet " QUAYWALL_TABLE, "present", d->kernel.applied != NULL, "owner",
-			 d->kernel.owner, "applied", time_json(d->applied_at), "transactions",
+	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
+			 "inet " QUAYWALL_TABLE, "present", d->kernel.applied != NULL,
+			 "bridge_table", d->kernel.bridge != NULL, "owner", d->kernel.owner,
+			 "applied", time_json(d->applied_at), "transactions",
 			 count(d->kernel.transactions), "failures", count(d->failures), "drift",
 			 count(d->drift), "flows_cut", count(d->flows_cut), "error",
 			 reconcile_json_text(d->apply_error));
@@ -233,6 +234,17 @@ static void add_ungoverned(const struct daemon *d, json_t *list, size_t i, const
 					      reconcile_json_text(why)));
 }
 
+static void add_tagged(const struct daemon *d, json_t *list)
+{
+	if (!d->bridge_error)
+		return;
+	CLEANUP_FREE char *why = mem_printf("tagged frames are not governed: %s", d->bridge_error);
+
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:o}", "kind", "bridge-table", "what",
+					"frames with VLAN tags", "why", reconcile_json_text(why)));
+}
+
 static const char *state_of(const struct daemon *d)
 {
 	if (d->suspended)
@@ -257,7 +269,7 @@ bool daemon_is_fine(struct daemon *d)
 	docker_status_done(&s);
 	return connected && !d->suspended && !d->skeleton && d->world.compiled && !d->apply_error &&
 	       !d->load_error && !d->model_error && !d->cut_error && !d->filter_missing[0] &&
-	       !d->filter_missing[1];
+	       !d->filter_missing[1] && !d->bridge_error;
 }
 
 json_t *daemon_status(struct daemon *d)
@@ -268,6 +280,7 @@ json_t *daemon_status(struct daemon *d)
 
 	add_ungoverned(d, ungoverned, 0, "IPv4");
 	add_ungoverned(d, ungoverned, 1, "IPv6");
+	add_tagged(d, ungoverned);
 	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 			   QUAYWALL_VERSION, "state", state_of(d), "pid",
 			   count((unsigned long)getpid()), "started", time_json(d->started),

@@ -72,6 +72,11 @@ int reconcile_explain(const struct compiled *c, const struct model *m,
 /* What of M the rules cannot reach, and why: [{"what": …, "why": …}]. SETTINGS may be NULL. */
 json_t *reconcile_not_governed(const struct model *m, const struct settings *settings);
 
+/* What turns the kernel's tables INET and BRIDGE (NULL: it has none) into those that C wants:
+ * {"changes": N, "diff": "…"}. */
+json_t *reconcile_plan(const struct compiled *c, const struct ruleset *inet,
+		       const struct ruleset *bridge);
+
 /* A JSON string of any bytes: what is no UTF-8, or could steer a terminal, becomes '?'; new lines and tabs
  * stay. NULL gives null. */
 json_t *reconcile_json_text(const char *text);

@@ -165,9 +165,9 @@ class Daemon:
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
-    def table(self) -> str:
+    def table(self, family: str = "inet") -> str:
         """What the kernel has, without the counters; '' where there is no table."""
-        text = self.space.call("nft", "list", "table", "inet", "quaywall").stdout
+        text = self.space.call("nft", "list", "table", family, "quaywall").stdout
         return re.sub(r"counter packets \d+ bytes \d+", "counter", text)
 
     def ask(self, line: bytes) -> bytes:
@@ -185,3 +185,16 @@ class Daemon:
         for process in self.processes:
             process.kill()
             process.wait()
+
+
+def attach(daemon: Daemon, addr: str, mac: str) -> Namespace:
+    """A container, as far as packets tell."""
+    inside = Namespace()
+    host = daemon.space
+    name = f"veth{inside.pid}"
+    host.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(inside.pid))
+    host.run("ip", "link", "set", name, "master", "br-shopfront", "up")
+    inside.run("ip", "link", "set", "eth0", "address", mac)
+    inside.run("ip", "addr", "add", addr, "dev", "eth0")
+    inside.run("ip", "link", "set", "eth0", "up")
+    return inside

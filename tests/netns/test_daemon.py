@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from place import POLICY, Daemon, Namespace, eventually
+from place import POLICY, Daemon, Namespace, attach, eventually
 
 WEB_TO_DB = ("shop/web", "shop/db", "5432")
 
@@ -248,19 +248,6 @@ while True:
 """
 
 
-def attach(daemon: Daemon, addr: str, mac: str) -> Namespace:
-    """A container, as far as packets tell."""
-    inside = Namespace()
-    host = daemon.space
-    name = f"v{inside.pid}"
-    host.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(inside.pid))
-    host.run("ip", "link", "set", name, "master", "br-shopfront", "up")
-    inside.run("ip", "link", "set", "eth0", "address", mac)
-    inside.run("ip", "addr", "add", addr, "dev", "eth0")
-    inside.run("ip", "link", "set", "eth0", "up")
-    return inside
-
-
 def talk(place: Namespace, script: str, port: int) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         place.argv("/usr/bin/python3", "-c", script, str(port)),
@@ -303,7 +290,7 @@ KEYS = {
     "": "version state pid started engine policies kernel bridge_filter not_governed networks identities endpoints",
     "engine": "state url name version api_version error connects events repaired lost containers",
     "policies": "directory settings mode files documents loaded error errors warnings",
-    "kernel": "table present owner applied transactions failures drift flows_cut error",
+    "kernel": "table present bridge_table owner applied transactions failures drift flows_cut error",
     "bridge_filter": "needed ipv4 ipv6",
 }
 
@@ -331,6 +318,8 @@ def test_status_text(daemon: Daemon) -> None:
         "\n  shop/db ",
         "  agent: it uses the host's network",
         "br_netfilter IPv4 on, IPv6 on, needed",
+        "table inet quaywall stands, ",
+        "table bridge quaywall stands\n",
     ):
         assert part in text
 

@@ -206,7 +206,8 @@ static void read_switches(struct policy_problems *p, const struct node *root, st
 			  *counters = keys_get(root, "counters");
 
 	if (antispoof && scalar_bool(p, antispoof, "antispoof", &s->antispoof) && s->antispoof)
-		warn_not_in_force(p, keys_node(root, "antispoof"), "antispoof");
+		warn_not_in_force(p, keys_node(root, "antispoof"),
+				  "antispoof: binding to the container's own port (MAC, ARP, ND)");
 	if (counters)
 		scalar_bool(p, counters, "counters", &s->counters);
 }

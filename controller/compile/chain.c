@@ -188,14 +188,13 @@ static void write_publish_branch(const struct writer *w, struct ruleset_chain *c
 }
 
 /*
- * ct state new tcp flags & (fin|syn|rst|ack) != syn goto refuse_quietly
+ * ct state new tcp flags & (fin|syn|rst|ack) != syn goto TARGET
  *
  * A TCP flow begins with a SYN. Conntrack would pick one up in the middle, by a packet of either end: then a
  * reply of a flow that was cut would come back as a flow of its own in the other direction, which may be
- * allowed. So both directions of whoever can have flows refused begin like this, and only those: where
- * br_netfilter was off, the flows within a bridge are all in the middle when it is switched on.
+ * allowed. So it must be told apart in both directions of whoever can have flows refused, and only there.
  */
-static void write_beginning(struct ruleset_chain *chain, const struct identity *id, enum side side)
+static void write_middle(struct ruleset_chain *chain, const struct identity *id, const char *target)
 {
 	struct ruleset_rule *rule;
 
@@ -205,23 +204,55 @@ static void write_beginning(struct ruleset_chain *chain, const struct identity *
 	rule_ct_state(rule, CT_NEW);
 	rule_l4proto(rule, IPPROTO_TCP);
 	rule_expr(rule, EXPR_TCP_NOT_SYN);
-	rule_verdict(rule, VERDICT_GOTO, side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
+	rule_verdict(rule, VERDICT_GOTO, target);
+}
+
+/*
+ * Where br_netfilter was off, conntrack knows no flow within a bridge, and when it is switched on all are in
+ * the middle. What goes to a port that a rule names may go on: that is no reply. A reply to such a flow
+ * is dropped without an answer: the flow's next packet the other way makes it known, and the reply is sent
+ * again. Anything else ends.
+ */
+static void write_resume(const struct writer *w, const struct identity *id, enum side side)
+{
+	enum side other = side == SIDE_FROM ? SIDE_TO : SIDE_FROM;
+	CLEANUP_FREE char *name = mem_printf("resume_%s%s", side_prefix(side), id->name);
+	CLEANUP_FREE char *sets = mem_printf("%s%s.allow", side_prefix(side), id->name);
+	CLEANUP_FREE char *replies = mem_printf("%s%s.allow", side_prefix(other), id->name);
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
+
+	clause_match_ports(w, chain, side, sets, LOAD_TH_DPORT, VERDICT_RETURN);
+	clause_match_ports(w, chain, side, replies, LOAD_TH_SPORT, VERDICT_DROP);
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, CHAIN_QUIET);
+}
+
+void write_resumes(const struct writer *w, const struct identity *id)
+{
+	if (!id->refuses)
+		return;
+	write_resume(w, id, SIDE_FROM);
+	write_resume(w, id, SIDE_TO);
 }
 
 void write_side(const struct writer *w, const struct identity *id, enum side side)
 {
 	struct causes causes = end_causes(w->c, id, side);
 	CLEANUP_FREE char *name = NULL;
+	CLEANUP_FREE char *resume = NULL;
 	struct ruleset_chain *chain;
 
 	if (!has_chain(w->c, id, side))
 		return;
 	name = chain_name(id, side_prefix(side));
 	chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
-	write_beginning(chain, id, side);
+	if (side == SIDE_HOST || side == SIDE_LOCAL)
+		write_middle(chain, id, side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
 	if (side == SIDE_HOST)
 		write_hairpin(w, id, chain);
 	write_denies(w, chain, id, side);
+	resume = mem_printf("resume_%s", name);
+	if (side == SIDE_FROM || side == SIDE_TO)
+		write_middle(chain, id, resume);
 	if (side == SIDE_TO)
 		write_publish_branch(w, chain, id);
 	write_allows(w, chain, id, side, &causes);

@@ -214,23 +214,48 @@ static void fill_boxes(struct ruleset_set *set, const struct boxes *boxes, bool 
 	}
 }
 
-/* [IFNAME .] FAR [. meta l4proto . th dport] @SET VERDICT */
-static void match_set(const struct clause *clause, const struct ruleset_set *set, int kind,
-		      bool with_port)
+/* [IFNAME .] FAR [. meta l4proto . PORT] @SET */
+static struct ruleset_rule *lookup_exact(struct ruleset_chain *chain, enum side side,
+					 const struct ruleset_set *set, int kind,
+					 const enum ruleset_load *port)
 {
-	struct ruleset_rule *rule = ruleset_add_rule(clause->chain, NULL);
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 	enum ruleset_load loads[RULESET_FIELDS_MAX];
 	size_t n = 0;
 
 	if (kind == LINK)
-		loads[n++] = far_ifname(clause->side);
-	loads[n++] = far_load(clause->side, kind != 0);
-	if (with_port) {
+		loads[n++] = far_ifname(side);
+	loads[n++] = far_load(side, kind != 0);
+	if (port) {
 		loads[n++] = LOAD_L4PROTO;
-		loads[n++] = LOAD_TH_DPORT;
+		loads[n++] = *port;
 	}
 	rule_lookup(rule, set->name, false, loads, n);
+	return rule;
+}
+
+/* [IFNAME .] FAR [. meta l4proto . th dport] @SET VERDICT */
+static void match_set(const struct clause *clause, const struct ruleset_set *set, int kind,
+		      bool with_port)
+{
+	static const enum ruleset_load dport = LOAD_TH_DPORT;
+	struct ruleset_rule *rule =
+		lookup_exact(clause->chain, clause->side, set, kind, with_port ? &dport : NULL);
+
 	rule_verdict(rule, clause->verdict, clause->target);
+}
+
+void clause_match_ports(const struct writer *w, struct ruleset_chain *chain, enum side side,
+			const char *sets, enum ruleset_load port, enum ruleset_verdict verdict)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		CLEANUP_FREE char *name = mem_printf("%s_port%s", sets, kind_suffix[kind]);
+		struct ruleset_set wanted = {.name = name};
+		struct ruleset_set **found = tfind(&wanted, w->sets, compare_set_names);
+
+		if (found)
+			rule_verdict(lookup_exact(chain, side, *found, kind, &port), verdict, NULL);
+	}
 }
 
 static void match_boxes(const struct shared *s, const struct boxes *boxes, const char *shape, int f,

@@ -227,6 +227,7 @@ struct ruleset *compile_ruleset(const struct compiled *c)
 
 		for (enum side side = SIDE_FROM; side <= SIDE_LOCAL; side++)
 			write_side(&w, id, side);
+		write_resumes(&w, id);
 		write_publish(&w, id);
 	}
 	tdestroy(sets, keep_set);

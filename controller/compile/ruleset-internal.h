@@ -7,6 +7,7 @@
  *   proxy_X    input: the same by docker-proxy, before it connects as the host
  *   host_X     input: what X sends to the host, and to published ports by docker-proxy
  *   local_X    output: what the host sends to X
+ *   resume_from_X, resume_to_X   forward: TCP in the middle, which conntrack does not know
  *
  * A chain judges one end of a flow: `return` consents, the end of an isolating chain refuses.
  */
@@ -127,6 +128,10 @@ struct clause {
 /* Writes the rules of the list; of deny rules those that ENFORCE says. */
 void clause_write(const struct clause *clause, const struct held_list *list, bool enforce);
 
+/* [IFNAME .] FAR . meta l4proto . PORT @SETS_port* VERDICT, for those of the sets that exist. */
+void clause_match_ports(const struct writer *w, struct ruleset_chain *chain, enum side side,
+			const char *sets, enum ruleset_load port, enum ruleset_verdict verdict);
+
 /* One rule as nft rules of its own: for what cannot share sets. INDEX is its place in the list. PARTS is
  * what of its peers to write. */
 #define FORM_EXACT	1u
@@ -198,6 +203,7 @@ char *chain_name(const struct identity *id, const char *prefix);
 const char *side_prefix(enum side side);
 
 void write_side(const struct writer *w, const struct identity *id, enum side side);
+void write_resumes(const struct writer *w, const struct identity *id);
 void write_denies(const struct writer *w, struct ruleset_chain *chain, const struct identity *id,
 		  enum side side);
 void clause_refuses(struct clause *clause, enum side side, bool enforce);

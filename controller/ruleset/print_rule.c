@@ -20,6 +20,7 @@ static const char *const load_names[] = {
 	[LOAD_IP6_DADDR] = "ip6 daddr",
 	[LOAD_L4PROTO] = "meta l4proto",
 	[LOAD_TH_DPORT] = "th dport",
+	[LOAD_TH_SPORT] = "th sport",
 	[LOAD_CT_ORIG_PROTO_DST] = "ct original proto-dst",
 	[LOAD_ICMPV6_TYPE] = "icmpv6 type",
 };

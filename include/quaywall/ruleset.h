@@ -91,6 +91,7 @@ enum ruleset_load {
 	LOAD_IP6_DADDR,
 	LOAD_L4PROTO,
 	LOAD_TH_DPORT, /* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
+	LOAD_TH_SPORT,
 	LOAD_CT_ORIG_PROTO_DST, /* only behind EXPR_L4PROTO of a protocol with ports */
 	LOAD_ICMPV6_TYPE,	/* only behind EXPR_L4PROTO of ICMPv6 */
 };

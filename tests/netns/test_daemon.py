@@ -260,28 +260,57 @@ def talk(place: Namespace, script: str, port: int) -> "subprocess.Popen[str]":
     return process
 
 
+class Talk:
+    """db answers web on both ports."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.places = [
+            attach(daemon, "172.18.0.2/16", "02:42:ac:12:00:02"),
+            attach(daemon, "172.18.0.3/16", "02:42:ac:12:00:03"),
+        ]
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Talk":
+        return self
+
+    def begin(self, port: int) -> "subprocess.Popen[str]":
+        db, web = self.places
+        self.processes += [talk(db, ECHO, port), talk(web, TALK, port)]
+        return self.processes[-1]
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        for place in self.places:
+            place.close()
+
+
 def test_what_a_new_policy_refuses_is_cut_and_nothing_else(daemon: Daemon) -> None:
     daemon.start()
-    db = attach(daemon, "172.18.0.2/16", "02:42:ac:12:00:02")
-    web = attach(daemon, "172.18.0.3/16", "02:42:ac:12:00:03")
-    talkers = []
-    try:
-        for port in (5432, 5433):
-            talkers += [talk(db, ECHO, port), talk(web, TALK, port)]
-        refused, allowed = talkers[1], talkers[3]
+    with Talk(daemon) as talkers:
+        refused, allowed = talkers.begin(5432), talkers.begin(5433)
         daemon.policy(POLICY.replace("5432, 5433", "5433"))
         assert eventually(lambda: refused.poll() is not None, 15)
         time.sleep(1)
         assert allowed.poll() is None
         assert daemon.status()["kernel"]["flows_cut"] == 1
-    finally:
-        for process in talkers:
-            process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
-        db.close()
-        web.close()
+
+
+def test_the_first_start_ends_only_what_it_refuses(daemon: Daemon) -> None:
+    """Until then bridged packets passed no hook, so conntrack knows none of their flows."""
+    for name in ("iptables", "ip6tables"):
+        daemon.space.run("sh", "-c", f"echo 0 >/proc/sys/net/bridge/bridge-nf-call-{name}")
+    with Talk(daemon) as talkers:
+        refused, allowed = talkers.begin(5432), talkers.begin(5433)
+        daemon.policy(POLICY.replace("5432, 5433", "5433"))
+        daemon.start()
+        assert daemon.space.sysctl("bridge/bridge-nf-call-iptables") == "1"
+        assert eventually(lambda: refused.poll() is not None, 15)
+        time.sleep(1)
+        assert allowed.poll() is None
 
 
 # ---- answers ----

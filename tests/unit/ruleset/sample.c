@@ -231,6 +231,8 @@ static void add_lookups(struct ruleset *r)
 	     LOOKUP("from_shop/db.allow4", LOAD_IP_DADDR, LOAD_L4PROTO, LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN,
 	     LOOKUP("from_shop/db.allow6", LOAD_IP6_DADDR, LOAD_L4PROTO, LOAD_TH_DPORT));
+	RULE(c, VERDICT_DROP,
+	     LOOKUP("from_shop/db.allow6", LOAD_IP6_SADDR, LOAD_L4PROTO, LOAD_TH_SPORT));
 	RULE(c, VERDICT_RETURN,
 	     LOOKUP("from_shop/db.range4", LOAD_IP_SADDR, LOAD_L4PROTO, LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN,

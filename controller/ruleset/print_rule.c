@@ -12,16 +12,11 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const load_names[] = {
-	[LOAD_IIFNAME] = "iifname",
-	[LOAD_OIFNAME] = "oifname",
-	[LOAD_IP_SADDR] = "ip saddr",
-	[LOAD_IP_DADDR] = "ip daddr",
-	[LOAD_IP6_SADDR] = "ip6 saddr",
-	[LOAD_IP6_DADDR] = "ip6 daddr",
-	[LOAD_L4PROTO] = "meta l4proto",
-	[LOAD_TH_DPORT] = "th dport",
-	[LOAD_TH_SPORT] = "th sport",
-	[LOAD_CT_ORIG_PROTO_DST] = "ct original proto-dst",
+	[LOAD_IIFNAME] = "iifname",	    [LOAD_OIFNAME] = "oifname",
+	[LOAD_IP_SADDR] = "ip saddr",	    [LOAD_IP_DADDR] = "ip daddr",
+	[LOAD_IP6_SADDR] = "ip6 saddr",	    [LOAD_IP6_DADDR] = "ip6 daddr",
+	[LOAD_L4PROTO] = "meta l4proto",    [LOAD_TH_DPORT] = "th dport",
+	[LOAD_TH_SPORT] = "th sport",	    [LOAD_CT_ORIG_PROTO_DST] = "ct original proto-dst",
 	[LOAD_ICMPV6_TYPE] = "icmpv6 type",
 };
 

@@ -340,6 +340,20 @@ const char *inventory_network_named(const struct inventory *v, const char *name)
 
 /* ---- containers ---- */
 
+/*
+ * A container that is starting holds its published ports from `network connect` on, and the engine lists
+ * them when the start is over, which is much later. They are a part of its configuration: what was
+ * listed before holds until then.
+ */
+static void keep_ports(const struct model_container *old, struct model_container *c)
+{
+	if (c->nports || !old->nports)
+		return;
+	c->ports = mem_new(old->nports, sizeof(*c->ports));
+	memcpy(c->ports, old->ports, old->nports * sizeof(*c->ports));
+	c->nports = old->nports;
+}
+
 static bool put_container(struct inventory *v, struct model_container *c, uint64_t asked)
 {
 	struct entry *e = table_add(&v->containers, c->id);
@@ -348,6 +362,8 @@ static bool put_container(struct inventory *v, struct model_container *c, uint64
 
 	if (e->asked > asked)
 		return false;
+	if (e->piece)
+		keep_ports(e->piece->containers, c);
 	piece = model_new();
 	piece->containers = mem_new(1, sizeof(*c));
 	piece->ncontainers = 1;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/netfilter.h>
+#include <string.h>
 
 #include "quaywall/compile.h"
 
@@ -69,10 +70,18 @@ static bool is_stale(int r)
 	return r == -EBUSY || r == -ENOENT || r == -EEXIST;
 }
 
+/* Whether elements that come into the set can only let more pass: an endpoint's address was unknown and
+ * refused before, and an allowed peer was not. What comes into another set may refuse what passed: a
+ * published port that docker-proxy serves was nobody's until it was known. */
+static bool only_opens(const struct ruleset_set *s)
+{
+	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) || strstr(s->name, ".allow");
+}
+
 static bool tightens(const struct ruleset_diff *d)
 {
 	for (size_t i = 0; i < d->len; i++)
-		if (d->items[i].kind != CHANGE_ADD_ELEMENTS)
+		if (d->items[i].kind != CHANGE_ADD_ELEMENTS || !only_opens(d->items[i].set))
 			return true;
 	return false;
 }

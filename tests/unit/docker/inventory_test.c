@@ -103,6 +103,31 @@ static void test_detach(void **state)
 	endpoints_are(v, "e2=web");
 }
 
+/* The engine lists published ports when a start is over; they are open long before. */
+static void test_published_ports_outlast_a_restart(void **state)
+{
+	static const char up[] =
+		"[{\"Id\": \"c1\", \"Names\": [\"/web\"], \"Image\": \"box\", \"ImageID\": \"sha256:aa\", "
+		"\"State\": \"running\", \"Labels\": {}, \"Ports\": [{\"IP\": \"0.0.0.0\", "
+		"\"PrivatePort\": 80, \"PublicPort\": 8080, \"Type\": \"tcp\"}]}]";
+	static const char down[] =
+		"[{\"Id\": \"c1\", \"Names\": [\"/web\"], \"Image\": \"box\", \"ImageID\": \"sha256:aa\", "
+		"\"State\": \"exited\", \"Labels\": {}, \"Ports\": []}]";
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	CLEANUP_MODEL struct model *m = NULL;
+	struct model *piece = NULL;
+
+	(void)state;
+	assert_int_equal(documents_containers("c", up, strlen(up), &piece, NULL), 0);
+	inventory_put_containers(v, piece, 1);
+	assert_int_equal(documents_containers("c", down, strlen(down), &piece, NULL), 0);
+	inventory_put_containers(v, piece, 2);
+	m = inventory_model(v);
+	assert_false(m->containers[0].running);
+	assert_int_equal(m->containers[0].nports, 1);
+	assert_int_equal(m->containers[0].ports[0].host_port, 8080);
+}
+
 /* Until the image is known, nobody can tell whether `project` came from it: then the container would be
  * taken for one that no policy governs. */
 static void test_identity_waits_for_the_image(void **state)
@@ -239,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_detach),
 		cmocka_unit_test(test_missing_containers),
 		cmocka_unit_test(test_full_listing),
+		cmocka_unit_test(test_published_ports_outlast_a_restart),
 		cmocka_unit_test(test_identity_waits_for_the_image),
 		cmocka_unit_test(test_image_labels),
 	};

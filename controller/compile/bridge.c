@@ -36,7 +36,7 @@ struct ruleset *compile_bridge_ruleset(const struct compiled *c)
 {
 	struct ruleset *r;
 
-	if (!c->settings->antispoof || c->unknown != UNKNOWN_REFUSE)
+	if (!c->settings->antispoof || !c->enforcing)
 		return NULL;
 	r = ruleset_new(QUAYWALL_TABLE, NFPROTO_BRIDGE);
 	write_not_ip(c, ruleset_add_chain(r, "prerouting", HOOK_PREROUTING, PRIORITY));

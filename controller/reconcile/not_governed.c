@@ -101,6 +101,22 @@ static void add_network(json_t *list, const struct model *m, size_t i)
 	add(list, "network", what, why);
 }
 
+/* The endpoint of the routing mesh has no container, and is let pass. */
+static void add_endpoint(json_t *list, const struct model *m, size_t i)
+{
+	const struct model_endpoint *e = &m->endpoints[i];
+	const struct model_network *n = &m->networks[e->network];
+
+	if (e->container != MODEL_NONE || !model_network_is_managed(n) ||
+	    !strcmp(e->name, "gateway_ingress-sbox"))
+		return;
+	CLEANUP_FREE char *what = mem_printf("%s on %s", e->name, n->name);
+
+	add(list, "unknown-endpoint", what,
+	    "whose container it is cannot be told, or not yet (its labels may come from an image that "
+	    "is gone): refused as unknown");
+}
+
 static void add_settings(json_t *list, const struct settings *s)
 {
 	if (s->antispoof)
@@ -123,6 +139,8 @@ json_t *reconcile_not_governed(const struct model *m, const struct settings *set
 		add_container(list, m, i);
 	for (size_t i = 0; m && i < m->nnetworks; i++)
 		add_network(list, m, i);
+	for (size_t i = 0; m && i < m->nendpoints; i++)
+		add_endpoint(list, m, i);
 	if (settings)
 		add_settings(list, settings);
 	return list;

@@ -62,7 +62,8 @@ static void print_answer(const struct arguments *a, const json_t *answer)
 		output_json(answer);
 		return;
 	}
-	json_array_foreach(json_object_get(answer, "flows"), i, flow) add_flow(&out, flow);
+	json_array_foreach(json_object_get(answer, "flows"), i, flow)
+		add_flow(&out, flow);
 	fputs(buf_text(&out), stdout);
 }
 

@@ -130,8 +130,7 @@ static void add_documents(struct buf *out, const json_t *list)
 	size_t i;
 	json_t *d;
 
-	json_array_foreach(list, i, d)
-	{
+	json_array_foreach(list, i, d) {
 		CLEANUP_BUF struct buf where = BUF_INIT, isolates = BUF_INIT;
 
 		buf_printf(&where, "%s:%s", output_text(d, "file"), output_text(d, "line"));
@@ -149,8 +148,7 @@ static void add_networks(struct buf *out, const json_t *list)
 	size_t i;
 	json_t *n;
 
-	json_array_foreach(list, i, n)
-	{
+	json_array_foreach(list, i, n) {
 		CLEANUP_BUF struct buf subnets = BUF_INIT, endpoints = BUF_INIT;
 		const char *bridge = output_text(n, "bridge");
 
@@ -171,8 +169,7 @@ static void add_identities(struct buf *out, const json_t *list)
 	size_t i;
 	json_t *id;
 
-	json_array_foreach(list, i, id)
-	{
+	json_array_foreach(list, i, id) {
 		CLEANUP_BUF struct buf endpoints = BUF_INIT, isolated = BUF_INIT,
 				       audited = BUF_INIT;
 

@@ -47,8 +47,7 @@ static void read_ip(const struct nlattr *nest, struct tuple *t)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, nest)
-	{
+	mnl_attr_for_each_nested(attr, nest) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_IP_V4_SRC:
 			t->src = read_addr(attr, AF_INET);
@@ -76,8 +75,7 @@ static void read_proto(const struct nlattr *nest, struct tuple *t)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, nest)
-	{
+	mnl_attr_for_each_nested(attr, nest) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_PROTO_NUM:
 			t->protocol = read_u8(attr);
@@ -112,8 +110,7 @@ static struct tuple read_tuple(const struct nlattr *nest)
 	struct tuple t = {0};
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, nest)
-	{
+	mnl_attr_for_each_nested(attr, nest) {
 		if (mnl_attr_get_type(attr) == CTA_TUPLE_IP)
 			read_ip(attr, &t);
 		else if (mnl_attr_get_type(attr) == CTA_TUPLE_PROTO)
@@ -136,8 +133,7 @@ bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
 		return false;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_TUPLE_ORIG:
 			name = attr;

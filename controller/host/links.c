@@ -75,8 +75,7 @@ static void read_kinds(const struct nlattr *linkinfo, struct link *link)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, linkinfo)
-	{
+	mnl_attr_for_each_nested(attr, linkinfo) {
 		const char *kind = mnl_attr_get_payload(attr);
 		bool bridge = mnl_attr_get_payload_len(attr) >= sizeof("bridge") - 1 &&
 			      strncmp(kind, "bridge", mnl_attr_get_payload_len(attr)) == 0;
@@ -95,8 +94,7 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 	const struct nlattr *attr;
 	bool was_listed, changed;
 
-	mnl_attr_for_each(attr, message, sizeof(*info))
-	{
+	mnl_attr_for_each(attr, message, sizeof(*info)) {
 		if (mnl_attr_get_type(attr) == IFLA_IFNAME)
 			strncpy(fresh.name, mnl_attr_get_str(attr), IFNAMSIZ - 1);
 		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
@@ -160,8 +158,7 @@ static bool read_own_addr(const struct nlmsghdr *message, struct prefix *ret)
 	const struct nlattr *attr, *address = NULL, *local = NULL;
 	struct addr own, other;
 
-	mnl_attr_for_each(attr, message, sizeof(*info))
-	{
+	mnl_attr_for_each(attr, message, sizeof(*info)) {
 		if (mnl_attr_get_type(attr) == IFA_ADDRESS)
 			address = attr;
 		else if (mnl_attr_get_type(attr) == IFA_LOCAL)

@@ -108,8 +108,7 @@ static uint32_t bad_attribute(const struct nlmsghdr *answer)
 		return 0;
 	if (!(answer->nlmsg_flags & NLM_F_CAPPED))
 		skip += MNL_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
-	mnl_attr_for_each(attr, answer, (unsigned)skip)
-	{
+	mnl_attr_for_each(attr, answer, (unsigned)skip) {
 		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_OFFS &&
 		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			return mnl_attr_get_u32(attr);
@@ -159,8 +158,7 @@ static bool is_interval_end(const struct nlattr *element)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, element)
-	{
+	mnl_attr_for_each_nested(attr, element) {
 		if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_FLAGS)
 			return true;
 	}
@@ -175,12 +173,10 @@ static const struct ruleset_element *element_at(const struct nlmsghdr *m, const 
 	const struct nlattr *attr, *item;
 	size_t begun = 0;
 
-	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(item, attr)
-		{
+		mnl_attr_for_each_nested(item, attr) {
 			begun += is_interval_end(item) ? 0 : 1;
 			if ((size_t)((const char *)item - (const char *)m) + item->nla_len > bad)
 				return begun > 0 && begun <= o->len ? o->elements[begun - 1] : NULL;

@@ -257,16 +257,6 @@ static bool read_dynset(struct reading *d, const struct nftnl_expr *e)
 	return true;
 }
 
-static bool read_connlimit(struct reading *d, const struct nftnl_expr *e)
-{
-	struct ruleset_expr expr = {.kind = EXPR_CT_COUNT};
-
-	if (!read_count(e, &expr))
-		return false;
-	add(d, expr);
-	return true;
-}
-
 static bool read_counter(struct reading *d, const struct nftnl_expr *e)
 {
 	(void)e;
@@ -333,22 +323,11 @@ static const struct {
 	const char *name;
 	bool (*read)(struct reading *d, const struct nftnl_expr *e);
 } readers[] = {
-	{"meta", read_meta},
-	{"payload", read_payload},
-	{"ct", read_ct},
-	{"fib", read_fib},
-	{"bitwise", read_bitwise},
-	{"byteorder", read_byteorder},
-	{"cmp", compare_read},
-	{"range", compare_read_range},
-	{"lookup", read_lookup},
-	{"dynset", read_dynset},
-	{"connlimit", read_connlimit},
-	{"counter", read_counter},
-	{"objref", read_objref},
-	{"log", read_log},
-	{"reject", read_reject},
-	{"immediate", read_immediate},
+	{"meta", read_meta},	 {"payload", read_payload},	{"ct", read_ct},
+	{"fib", read_fib},	 {"bitwise", read_bitwise},	{"byteorder", read_byteorder},
+	{"cmp", compare_read},	 {"range", compare_read_range}, {"lookup", read_lookup},
+	{"dynset", read_dynset}, {"counter", read_counter},	{"objref", read_objref},
+	{"log", read_log},	 {"reject", read_reject},	{"immediate", read_immediate},
 };
 
 static int read_expr(struct nftnl_expr *e, void *data)
@@ -377,8 +356,7 @@ static const char *string_attribute(const struct nlmsghdr *m, uint16_t type)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == type &&
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 			return mnl_attr_get_str(attr);

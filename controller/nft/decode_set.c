@@ -132,8 +132,7 @@ static bool read_key(const struct nlattr *attr, size_t size, uint8_t ret[static 
 {
 	const struct nlattr *value;
 
-	mnl_attr_for_each_nested(value, attr)
-	{
+	mnl_attr_for_each_nested(value, attr) {
 		if (mnl_attr_get_type(value) != NFTA_DATA_VALUE)
 			continue;
 		if (mnl_attr_get_payload_len(value) != size)
@@ -174,12 +173,10 @@ static bool read_verdict(const struct nlattr *data, struct ruleset_element *e)
 	const struct nlattr *outer, *attr;
 	bool known = false;
 
-	mnl_attr_for_each_nested(outer, data)
-	{
+	mnl_attr_for_each_nested(outer, data) {
 		if (mnl_attr_get_type(outer) != NFTA_DATA_VERDICT)
 			continue;
-		mnl_attr_for_each_nested(attr, outer)
-		{
+		mnl_attr_for_each_nested(attr, outer) {
 			if (mnl_attr_get_type(attr) == NFTA_VERDICT_CODE &&
 			    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 				known = decode_verdict((int32_t)ntohl(mnl_attr_get_u32(attr)),
@@ -258,8 +255,7 @@ static void read_element(const struct nlattr *list, struct element_reading *r)
 	struct raw_element raw = {.known = true};
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, list)
-	{
+	mnl_attr_for_each_nested(attr, list) {
 		read_attribute(attr, r->set, &raw);
 	}
 	if (!fits(&raw, r->set))
@@ -277,12 +273,10 @@ int decode_elements(const struct nlmsghdr *message, struct element_reading *r)
 
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
 		return -EBADMSG;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(item, attr)
-		{
+		mnl_attr_for_each_nested(item, attr) {
 			read_element(item, r);
 		}
 	}

@@ -381,9 +381,6 @@ static void emit_statement(struct nftnl_rule *rule, const struct ruleset_expr *e
 	case EXPR_DYNSET_CONNS:
 		emit_dynset(rule, e);
 		return;
-	case EXPR_CT_COUNT:
-		emit(rule, connection_limit(e));
-		return;
 	case EXPR_COUNTER:
 		emit(rule, nftnl_expr_alloc("counter"));
 		return;

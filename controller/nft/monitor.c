@@ -71,8 +71,7 @@ static bool concerns(const struct nlmsghdr *m, const char *table)
 	if (NFNL_SUBSYS_ID(m->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
 	    NFNL_MSG_TYPE(m->nlmsg_type) == NFT_MSG_NEWGEN)
 		return false;
-	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
 		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
 			return strcmp(mnl_attr_get_str(attr), table) == 0;

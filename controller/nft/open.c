@@ -57,8 +57,7 @@ static int read_generation(const struct nlmsghdr *message, void *data)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) != NFTA_GEN_ID)
 			continue;
 		if (mnl_attr_validate(attr, MNL_TYPE_U32) < 0)

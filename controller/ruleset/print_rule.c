@@ -137,9 +137,6 @@ static void add_statement(const struct ruleset_expr *e, struct buf *out)
 	case EXPR_DYNSET_CONNS:
 		add_dynset("add", e, out);
 		return;
-	case EXPR_CT_COUNT:
-		buf_printf(out, "ct count %u", e->number);
-		return;
 	case EXPR_COUNTER:
 		buf_str(out, "counter");
 		return;

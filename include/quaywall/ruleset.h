@@ -121,7 +121,6 @@ enum ruleset_expr_kind {
 	EXPR_LIMIT,	   /* limit name "NAME": goes on only within the limit */
 	EXPR_DYNSET_LIMIT, /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
 	EXPR_DYNSET_CONNS, /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
-	EXPR_CT_COUNT,	   /* ct count NUMBER: goes on only up to NUMBER */
 	EXPR_COUNTER,	   /* counter */
 	EXPR_LOG,	   /* log prefix "TEXT" group NUMBER */
 	EXPR_REJECT_RST,   /* reject with tcp reset */

@@ -23,8 +23,7 @@ static void give_containers(struct fake *f, const json_t *list)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		CLEANUP_FREE char *text = json_dumps(item, 0);
 
 		fake_container(f, json_string_value(json_object_get(item, "Id")), text);
@@ -40,8 +39,7 @@ static struct fake *recorded(const char *name)
 	const char *key;
 
 	assert_non_null(all);
-	json_object_foreach(all, key, document)
-	{
+	json_object_foreach(all, key, document) {
 		CLEANUP_FREE char *text = json_dumps(document, 0);
 
 		if (!strcmp(key, "/containers/json"))

@@ -40,12 +40,10 @@ static size_t count_attributes(const struct nlmsghdr *m)
 	const struct nlattr *attr, *item;
 	size_t n = 0;
 
-	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
-	{
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(item, attr)
-		{
+		mnl_attr_for_each_nested(item, attr) {
 			n++;
 		}
 	}

@@ -4,6 +4,7 @@
 #include <cmocka.h>
 
 #include "little.h"
+#include "quaywall/mem.h"
 
 static struct world w;
 
@@ -27,11 +28,13 @@ static const char *why(const json_t *list, const char *kind, const char *what)
 	size_t i;
 	json_t *entry;
 
-	json_array_foreach(
-		list, i,
-		entry) if (!strcmp(json_string_value(json_object_get(entry, "kind")), kind) &&
-			   !strcmp(json_string_value(json_object_get(entry, "what")),
-				   what)) return json_string_value(json_object_get(entry, "why"));
+	json_array_foreach(list, i, entry) {
+		const char *is = json_string_value(json_object_get(entry, "kind"));
+		const char *of = json_string_value(json_object_get(entry, "what"));
+
+		if (!strcmp(is, kind) && !strcmp(of, what))
+			return json_string_value(json_object_get(entry, "why"));
+	}
 	return NULL;
 }
 
@@ -53,6 +56,25 @@ static void test_names_what_the_rules_cannot_reach(void **state)
 			    "its label com.docker.compose.service comes from its image, not from "
 			    "who started it, and does not count");
 	assert_int_equal(json_array_size(list), 5);
+}
+
+static void test_names_endpoints_that_nobody_holds(void **state)
+{
+	CLEANUP_MODEL struct model *m = model_copy(w.model);
+	CLEANUP_JSON json_t *list = NULL;
+	size_t managed = MODEL_NONE;
+
+	(void)state;
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		if (model_network_is_managed(&m->networks[m->endpoints[i].network]))
+			managed = i;
+	}
+	assert_int_not_equal(managed, MODEL_NONE);
+	free(m->endpoints[managed].name);
+	m->endpoints[managed].name = mem_strdup("whose");
+	m->endpoints[managed].container = MODEL_NONE;
+	list = reconcile_not_governed(m, NULL);
+	assert_int_equal(json_array_size(list), 6);
 }
 
 static void test_settings_that_do_nothing_yet(void **state)
@@ -79,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_what_the_rules_cannot_reach),
+		TEST(test_names_endpoints_that_nobody_holds),
 		TEST(test_settings_that_do_nothing_yet),
 	};
 

@@ -60,7 +60,6 @@ static const struct {
 	  .loads = {LOAD_IP_SADDR, LOAD_TH_DPORT},
 	  .nloads = 2},
 	 "add @q_set { ip saddr . th dport ct count 9 }"},
-	{{.kind = EXPR_CT_COUNT, .number = 9}, "ct count 9"},
 	{{.kind = EXPR_COUNTER}, "counter"},
 	{{.kind = EXPR_LOG, .number = 86, .name = (char *)"refused"},
 	 "log prefix \"refused\" group 86"},

@@ -275,8 +275,6 @@ static void add_lookups(struct ruleset *r)
 	      .burst = 9,
 	      .name = (char *)"lim6",
 	      LOADS(LOAD_IP6_SADDR, LOAD_TH_DPORT)});
-	RULE(c, VERDICT_RETURN, {.kind = EXPR_CT_STATE, .number = CT_NEW},
-	     {.kind = EXPR_CT_COUNT, .number = 200});
 	RULE_TO(c, "shop.yaml:4 isolate", VERDICT_GOTO, "refuse", {.kind = EXPR_COUNTER});
 }
 

@@ -1,0 +1,31 @@
+#include "ruleset-internal.h"
+
+#include <linux/netfilter.h>
+#include <search.h>
+
+/* The tree goes, the sets stay the ruleset's. */
+static void keep_set(void *set)
+{
+	(void)set;
+}
+
+struct ruleset *compile_ruleset(const struct compiled *c)
+{
+	void *sets = NULL;
+	struct writer w = {.c = c, .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET), .sets = &sets};
+
+	write_endpoint_maps(&w);
+	write_skeleton(&w);
+	write_endpoints(&w);
+	for (size_t i = 0; i < c->nmanaged; i++) {
+		const struct identity *id = &c->identities.items[i];
+
+		for (enum side side = SIDE_FROM; side <= SIDE_LOCAL; side++)
+			write_side(&w, id, side);
+		write_resumes(&w, id);
+		write_publish(&w, id);
+	}
+	tdestroy(sets, keep_set);
+	ruleset_sort(w.r);
+	return w.r;
+}

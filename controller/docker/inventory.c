@@ -349,6 +349,7 @@ static void keep_ports(const struct model_container *old, struct model_container
 {
 	if (c->nports || !old->nports)
 		return;
+	free(c->ports); /* of ports that are exposed and not published */
 	c->ports = mem_new(old->nports, sizeof(*c->ports));
 	memcpy(c->ports, old->ports, old->nports * sizeof(*c->ports));
 	c->nports = old->nports;

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as xml
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Sequence
+from typing import BinaryIO, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -55,11 +56,22 @@ class Tally:
             self.failures.append(name)
 
 
+@dataclass
+class Job:
+    """One run of pytest, in a process of its own."""
+
+    name: str
+    argv: Sequence[str | Path]
+    env: dict[str, str] = field(default_factory=dict)
+
+
 class Suite:
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
         self.options = options
         self.work = work
         self.tally = Tally()
+        self.lock = threading.Lock()
+        self.running: set[subprocess.Popen[bytes]] = set()
         self.started = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -130,12 +142,61 @@ class Suite:
 
     # ---- suites in Python ----
 
-    def pytest(self, name: str, *argv: str | Path, env: dict[str, str] | None = None) -> None:
-        self.say(f"suite: {name}")
-        report = self.work / f"{name}.xml"
+    def pytests(self, jobs: Sequence[Job]) -> None:
+        """Runs them in order, as many at once as there are processors: most of their time they wait for an
+        engine. What each printed is shown when it ends, so that no two mix."""
+        waiting = list(reversed(jobs))
+
+        def lane() -> None:
+            while True:
+                with self.lock:
+                    if not waiting:
+                        return
+                    job = waiting.pop()
+                self.pytest(job)
+
+        lanes = [threading.Thread(target=lane) for _ in range(os.cpu_count() or 1)]
+        try:
+            for thread in lanes:
+                thread.start()
+            for thread in lanes:
+                thread.join()
+        except KeyboardInterrupt:
+            with self.lock:
+                waiting.clear()
+                for process in self.running:
+                    process.terminate()
+            for thread in lanes:
+                thread.join()
+            raise
+
+    def pytest(self, job: Job) -> None:
+        report = self.work / f"{job.name}.xml"
+        log = self.work / f"{job.name}.log"
         own = {"QUAYWALL_BUILD": str(self.folder(BUILDS[2])), "PYTHONDONTWRITEBYTECODE": "1"}
-        base = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        code = self.call([*base, "-o", f"junit_suite_name={name}", *argv], own | (env or {}))
+        argv = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        argv += ["-o", f"junit_suite_name={job.name}", *(str(a) for a in job.argv)]
+        with self.lock:
+            self.say(f"suite: {job.name}")
+        with log.open("wb") as out:
+            code = self.logged(argv, os.environ | SANITIZERS | own | job.env, out)
+        with self.lock:
+            self.say(f"suite ended: {job.name}")
+            print(log.read_text(encoding="utf-8", errors="replace"), flush=True)
+            self.count_report(job.name, report, code)
+
+    def logged(self, argv: Sequence[str], env: dict[str, str], out: BinaryIO) -> int:
+        with subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+        ) as process:
+            with self.lock:
+                self.running.add(process)
+            code = process.wait()
+            with self.lock:
+                self.running.discard(process)
+        return code
+
+    def count_report(self, name: str, report: Path, code: int) -> None:
         if not report.exists():
             self.tally.one(f"{name}: pytest exit {code}", False)
             return
@@ -195,20 +256,27 @@ class Suite:
             left_out.append("other distributions' nft")
         else:
             nfts = self.roots()
-        for name in ("cli", "errors", "golden", "differential", "netns"):
-            if not any((TESTS / name).glob("**/test_*.py")):
-                continue
-            if quick and name == "differential":
-                left_out.append("verdicts against packets")
-                self.pytest(name, TESTS / name, "--ignore", str(TESTS / name / "test_packets.py"))
-            else:
-                self.pytest(name, TESTS / name, env=nfts)
+        jobs = []
         if quick:
             left_out.append("the suite on real engines")
         else:
-            engines = ["--engines", self.options.engines] if self.options.engines else []
-            self.pytest("engine", TESTS / "engine", *engines)
+            jobs += self.engine_jobs()
+        for name in ("netns", "differential", "golden", "cli", "errors"):
+            if not any((TESTS / name).glob("**/test_*.py")):
+                continue
+            argv: list[str | Path] = [TESTS / name]
+            if quick and name == "differential":
+                left_out.append("verdicts against packets")
+                argv += ["--ignore", TESTS / name / "test_packets.py"]
+            jobs.append(Job(name, argv, nfts))
+        self.pytests(jobs)
         self.report(left_out)
+
+    def engine_jobs(self) -> list[Job]:
+        """The longest first, a job for each generation."""
+        wanted = self.options.engines
+        generations = wanted.split(",") if wanted else ["20.10", "26.1", "28.5"]
+        return [Job(f"engine-{g}", [TESTS / "engine", "--engines", g]) for g in generations]
 
     def report(self, left_out: Sequence[str]) -> None:
         self.say("done")

@@ -3,8 +3,6 @@
  */
 #include "verbs.h"
 
-#include <errno.h>
-#include <linux/netfilter.h>
 #include <stdio.h>
 
 #include "quaywall/nft.h"
@@ -40,13 +38,7 @@ static int flush_kernel(struct error *err)
 	int r = nft_open(-1, &n, err);
 
 	if (r == 0)
-		r = nft_delete_table(n, QUAYWALL_TABLE, NFPROTO_INET, err);
-	if (r == 0)
-		r = nft_delete_table(n, QUAYWALL_TABLE, NFPROTO_BRIDGE, err);
-	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP) {
-		error_done(err);
-		r = 0;
-	}
+		r = nft_delete_tables(n, QUAYWALL_TABLE, err);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 #include "quaywall/nft.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
@@ -17,6 +18,8 @@
 
 /* With more elements than this, the monitor is left for the time being. */
 #define BULK 2000
+
+#define DELETE_TRIES 5
 
 /* ---- who owns a table ---- */
 
@@ -140,12 +143,13 @@ static void encode_diff(struct batch *b, const struct target *t, uint32_t flags,
 		encode_change(b, t, flags, &d->items[i]);
 }
 
-static bool is_bulk(const struct ruleset_diff *d)
+static bool is_bulk(const struct nft_change *changes, size_t len)
 {
 	size_t elements = 0;
 
-	for (size_t i = 0; i < d->len; i++)
-		elements += d->items[i].len;
+	for (size_t i = 0; i < len; i++)
+		for (size_t j = 0; changes[i].wanted && j < changes[i].diff->len; j++)
+			elements += changes[i].diff->items[j].len;
 	return elements > BULK;
 }
 
@@ -162,12 +166,12 @@ static int send_bulk(struct nft *n, struct batch *b, struct error *err)
 	return r < 0 ? r : resumed;
 }
 
-static int send_diff(struct nft *n, struct batch *b, const struct ruleset_diff *d,
-		     struct error *err)
+/* How a table becomes what is wanted. */
+enum way { WAY_CHANGE, WAY_ADOPT, WAY_REPLACE, WAY_DELETE };
+
+static struct target target_of(const struct nft_change *c)
 {
-	if (n->watching && is_bulk(d))
-		return send_bulk(n, b, err);
-	return batch_send(b, n, true, err);
+	return (struct target) {.table = c->table, .family = c->family};
 }
 
 static bool adds_table(const struct ruleset_diff *d)
@@ -178,90 +182,143 @@ static bool adds_table(const struct ruleset_diff *d)
 	return false;
 }
 
-/* A table without the flags cannot get them: the kernel (6.9) lets only an orphan be adopted, which has
- * persist already. Nor can a dormant one be woken while its base chains change. So it goes and comes
- * again with all in it, in one transaction. */
-static int replace_table(struct nft *n, const struct ruleset *wanted, struct error *err)
+/* The first change of a table that is not known to be ours. One without the flags cannot get them: the
+ * kernel (6.9) lets only an orphan be adopted, which has persist already. So it goes and comes again with
+ * all in it. */
+static int choose_as_owner(struct nft *n, const struct nft_change *c, enum way *ret,
+			   struct error *err)
 {
-	const struct target t = {.table = wanted->table, .family = wanted->family};
-	struct ruleset_diff whole CLEANUP_RULESET_DIFF = {0};
-	struct batch b CLEANUP_BATCH = {0};
-	int r;
-
-	ruleset_compare(NULL, wanted, &whole);
-	batch_begin(&b, n);
-	encode_delete_table(&b, &t);
-	encode_diff(&b, &t, n->owner ? OWNED : 0, &whole);
-	r = send_diff(n, &b, &whole, err);
-	if (r < 0)
-		return r;
-	n->dormant[t.family] = false;
-	if (n->owner)
-		remember_owned(n, &t);
-	return 0;
-}
-
-/* The first change of a table that is not known to be ours. */
-static int apply_as_owner(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d,
-			  struct error *err)
-{
-	const struct target t = {.table = wanted->table, .family = wanted->family};
-	struct batch b CLEANUP_BATCH = {0};
 	struct table_state state;
-	int r = table_query(n, t.table, t.family, &state, err);
+	int r = table_query(n, c->table, c->family, &state, err);
 
 	if (r < 0)
 		return r;
 	if ((state.flags & NFT_TABLE_F_OWNER) && state.owner != mnl_socket_get_portid(n->requests))
-		return error_set(err, -EPERM, "another process owns table %s", t.table);
-	if (state.exists && !(state.flags & OWNED) && !adds_table(d))
-		return replace_table(n, wanted, err);
-	batch_begin(&b, n);
-	if (state.exists && (state.flags & OWNED) == TABLE_PERSIST)
-		encode_add_table(&b, &t, OWNED, NLM_F_CREATE);
-	encode_diff(&b, &t, OWNED, d);
-	r = b.sent.len > 1 ? send_diff(n, &b, d, err) : 0;
-	if (r == 0)
+		return error_set(err, -EPERM, "another process owns table %s", c->table);
+	if (adds_table(c->diff) || !state.exists)
+		*ret = WAY_CHANGE;
+	else if (!(state.flags & OWNED) || n->dormant[c->family])
+		*ret = WAY_REPLACE;
+	else
+		*ret = (state.flags & OWNED) == TABLE_PERSIST ? WAY_ADOPT : WAY_CHANGE;
+	return 0;
+}
+
+/* A dormant table cannot be woken while its base chains change: it is made anew, too. */
+static int choose_way(struct nft *n, const struct nft_change *c, enum way *ret, struct error *err)
+{
+	const struct target t = target_of(c);
+
+	*ret = WAY_CHANGE;
+	if (!c->wanted)
+		*ret = WAY_DELETE;
+	else if (n->owner && (!is_ours(n, &t) || adds_table(c->diff)))
+		return choose_as_owner(n, c, ret, err);
+	else if (n->dormant[c->family] && c->diff->len && !adds_table(c->diff))
+		*ret = WAY_REPLACE;
+	return 0;
+}
+
+/* WHOLE outlives the batch, whose origins point into it. */
+static void encode_table(struct nft *n, struct batch *b, const struct nft_change *c, enum way way,
+			 struct ruleset_diff *whole)
+{
+	const struct target t = target_of(c);
+	uint32_t flags = n->owner ? OWNED : 0;
+
+	if (way == WAY_DELETE || way == WAY_REPLACE)
+		encode_delete_table(b, &t);
+	if (way == WAY_DELETE)
+		return;
+	if (way == WAY_ADOPT)
+		encode_add_table(b, &t, flags, NLM_F_CREATE);
+	if (way == WAY_REPLACE)
+		ruleset_compare(NULL, c->wanted, whole);
+	encode_diff(b, &t, flags, way == WAY_REPLACE ? whole : c->diff);
+}
+
+static void note_outcome(struct nft *n, const struct nft_change *c, enum way way, int r)
+{
+	const struct target t = target_of(c);
+
+	if (r == 0 && way == WAY_REPLACE)
+		n->dormant[c->family] = false;
+	/* After a failure: perhaps it was deleted and created by others. Look again next time. */
+	if (r < 0 || way == WAY_DELETE)
+		forget_owned(n, c->family);
+	else if (n->owner)
 		remember_owned(n, &t);
-	return r;
 }
 
-int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d,
-	      struct error *err)
+int nft_apply(struct nft *n, const struct nft_change *changes, size_t len, struct error *err)
 {
-	const struct target t = {.table = wanted->table, .family = wanted->family};
+	struct ruleset_diff whole[NFT_CHANGES_MAX] = {0};
 	struct batch b CLEANUP_BATCH = {0};
-	int r;
+	enum way ways[NFT_CHANGES_MAX];
+	int r = 0;
 
-	if (n->owner && (!is_ours(n, &t) || adds_table(d)))
-		return apply_as_owner(n, wanted, d, err);
-	if (d->len == 0)
-		return 0;
-	if (n->dormant[t.family] && !adds_table(d))
-		return replace_table(n, wanted, err);
+	assert(len <= NFT_CHANGES_MAX);
 	batch_begin(&b, n);
-	encode_diff(&b, &t, n->owner ? OWNED : 0, d);
-	r = send_diff(n, &b, d, err);
-	/* Perhaps it was deleted and created by others: look again next time. */
-	if (r < 0)
-		forget_owned(n, t.family);
-	return r;
-}
-
-int nft_delete_table(struct nft *n, const char *table, uint8_t family, struct error *err)
-{
-	const struct target t = {.table = table, .family = family};
-	struct batch b CLEANUP_BATCH = {0};
-	int r;
-
-	batch_begin(&b, n);
-	encode_delete_table(&b, &t);
-	r = batch_send(&b, n, true, err);
-	if (r == -ENOENT) {
-		error_done(err);
-		r = 0;
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		r = choose_way(n, &changes[i], &ways[i], err);
+		if (r == 0)
+			encode_table(n, &b, &changes[i], ways[i], &whole[i]);
 	}
-	if (r == 0 && is_ours(n, &t))
-		forget_owned(n, t.family);
+	if (r == 0) {
+		if (b.sent.len > 1)
+			r = n->watching && is_bulk(changes, len) ? send_bulk(n, &b, err)
+								 : batch_send(&b, n, true, err);
+		for (size_t i = 0; i < len; i++)
+			note_outcome(n, &changes[i], ways[i], r);
+	}
+	for (size_t i = 0; i < len; i++)
+		ruleset_diff_done(&whole[i]);
+	return r;
+}
+
+/* Tables of a name, in whatever family. */
+struct namesakes {
+	const char *name;
+	uint8_t families[FAMILIES];
+	size_t len;
+};
+
+static int find_namesake(const struct nlmsghdr *message, void *data)
+{
+	struct namesakes *s = data;
+	struct nftnl_table *t = nftnl_table_alloc();
+	int r = nftnl_table_nlmsg_parse(message, t) < 0 ? -EBADMSG : 0;
+
+	if (r == 0 && s->len < FAMILIES &&
+	    strcmp(nftnl_table_get_str(t, NFTNL_TABLE_NAME), s->name) == 0)
+		s->families[s->len++] = (uint8_t)nftnl_table_get_u32(t, NFTNL_TABLE_FAMILY);
+	nftnl_table_free(t);
+	return r;
+}
+
+static int delete_once(struct nft *n, const char *table, struct error *err)
+{
+	_Alignas(struct nlmsghdr) char space[256];
+	struct nlmsghdr *m = nftnl_nlmsg_build_hdr(space, NFT_MSG_GETTABLE, AF_UNSPEC, 0, 0);
+	struct namesakes s = {.name = table};
+	struct nft_change changes[NFT_CHANGES_MAX];
+	int r = netlink_dump(n->requests, m, find_namesake, &s);
+
+	if (r < 0)
+		return error_set(err, r, "cannot list the tables: %s", strerror(-r));
+	if (s.len > NFT_CHANGES_MAX)
+		s.len = NFT_CHANGES_MAX;
+	for (size_t i = 0; i < s.len; i++)
+		changes[i] = (struct nft_change) {.table = table, .family = s.families[i]};
+	return nft_apply(n, changes, s.len, err);
+}
+
+int nft_delete_tables(struct nft *n, const char *table, struct error *err)
+{
+	int r = delete_once(n, table, err);
+
+	/* Someone else was at it, too. */
+	for (int i = 0; i < DELETE_TRIES && (r == -ENOENT || r == -EINTR); i++)
+		r = delete_once(n, table, err);
 	return r;
 }

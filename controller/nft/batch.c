@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <libnftnl/common.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
@@ -92,6 +93,7 @@ static void make_room(struct nft *n, const struct batch *b)
 
 struct outcome {
 	bool acknowledged;
+	bool lost;	  /* answers are missing: nobody knows what the kernel did */
 	uint32_t refused; /* sequence number of the first message that was refused */
 	int code;	  /* what the kernel said of it; 0 while none was */
 	uint32_t
@@ -133,7 +135,8 @@ static void read_answer(const struct batch *b, const struct nlmsghdr *answer, st
 	}
 }
 
-/* The kernel works a batch off within sendmsg(2): when that returns, all answers are there. */
+/* The kernel works a batch off within sendmsg(2): when that returns, all answers are there. All are read, so
+ * that none is taken for one to a later batch. */
 static int receive_answers(const struct batch *b, struct nft *n, struct outcome *o)
 {
 	_Alignas(struct nlmsghdr) char data[NETLINK_READ_SIZE];
@@ -145,6 +148,10 @@ static int receive_answers(const struct batch *b, struct nft *n, struct outcome 
 		got = recv(mnl_socket_get_fd(n->requests), data, sizeof(data), MSG_DONTWAIT);
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == ENOBUFS) {
+			o->lost = true;
+			continue;
+		}
 		if (got < 0)
 			return errno == EAGAIN ? 0 : -errno;
 		left = (int)got;
@@ -199,6 +206,14 @@ static const char *comment_of(const struct batch *b, const struct sent *s, const
 	return e ? e->comment : NULL;
 }
 
+/* Chains of one name may be in tables of two families. */
+static bool is_bridge(const struct batch *b, const struct sent *s)
+{
+	const struct nlmsghdr *m = (const struct nlmsghdr *)(b->data + s->offset);
+
+	return ((const struct nfgenmsg *)mnl_nlmsg_get_payload(m))->nfgen_family == NFPROTO_BRIDGE;
+}
+
 static int explain(const struct batch *b, const struct outcome *o, struct error *err)
 {
 	const struct sent *s = &b->sent.items[o->refused - b->first];
@@ -206,9 +221,10 @@ static int explain(const struct batch *b, const struct outcome *o, struct error 
 
 	if (o->code == -EPERM)
 		why = "not permitted, or another process owns the table";
-	return error_set(err, o->code, "the kernel refuses %s%s%s%s%s%s: %s", s->origin.what,
+	return error_set(err, o->code, "the kernel refuses %s%s%s%s%s%s%s: %s", s->origin.what,
 			 s->origin.name ? " " : "", s->origin.name ? s->origin.name : "",
-			 comment ? " (" : "", comment ? comment : "", comment ? ")" : "", why);
+			 is_bridge(b, s) ? " of family bridge" : "", comment ? " (" : "",
+			 comment ? comment : "", comment ? ")" : "", why);
 }
 
 static int send_once(struct batch *b, struct nft *n, struct error *err)
@@ -220,6 +236,8 @@ static int send_once(struct batch *b, struct nft *n, struct error *err)
 		return error_set(err, -errno, "cannot send a transaction of %zu bytes: %s", b->len,
 				 strerror(errno));
 	r = receive_answers(b, n, &o);
+	if (o.lost)
+		return error_set(err, -EBUSY, "the kernel's answer to a transaction was lost");
 	if (o.code < 0)
 		return explain(b, &o, err);
 	if (r < 0)

@@ -43,9 +43,9 @@ int nft_monitor_fd(const struct nft *n)
 
 int monitor_pause(struct nft *n, uint32_t *ret, struct error *err)
 {
-	int r = set_membership(n, NETLINK_DROP_MEMBERSHIP, err);
+	int r = nft_generation(n, ret, err);
 
-	return r < 0 ? r : nft_generation(n, ret, err);
+	return r < 0 ? r : set_membership(n, NETLINK_DROP_MEMBERSHIP, err);
 }
 
 int monitor_resume(struct nft *n, uint32_t before, struct error *err)

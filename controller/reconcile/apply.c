@@ -34,44 +34,43 @@ static void schedule_cut(struct daemon *d)
 	loop_timer_hasten(&d->cut_timer, since < CUT_REST_MS ? CUT_REST_MS - since : 0);
 }
 
-/* Its own transaction, and what fails here leaves the other table in force: a kernel may lack the family. */
-void daemon_apply_bridge(struct daemon *d, const struct world *w)
+/* Without the bridge table the other one is in force: a kernel may lack the family. */
+static void note_bridge(struct daemon *d, bool was_missing)
 {
-	CLEANUP_RULESET struct ruleset *wanted = compile_bridge_ruleset(w->compiled);
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	bool was_missing = d->bridge_error;
+	const char *why = d->kernel.bridge_error;
 
-	if (kernel_apply_bridge(&d->kernel, &wanted, &err) == 0) {
-		daemon_note(&d->bridge_error, NULL);
+	if (!why)
 		return;
-	}
-	daemon_note(&d->bridge_error, error_text(&err));
 	/* Also where nothing else asks for a look now and then. */
 	loop_timer_hasten(&d->filter_timer, FILTER_MS);
 	if (!was_missing)
 		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
-			 "bridge " QUAYWALL_TABLE, "cause", error_text(&err), NULL);
+			 "bridge " QUAYWALL_TABLE, "cause", why, NULL);
 }
 
 int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 {
-	CLEANUP_RULESET struct ruleset *wanted = NULL;
+	CLEANUP_WANTED struct kernel_wanted wanted = {NULL, NULL};
+	bool was_missing = d->kernel.bridge_error;
 	struct kernel_change change;
 	int r;
 
 	if (d->suspended)
 		return 0;
-	wanted = compile_ruleset(w->compiled);
+	wanted.inet = compile_ruleset(w->compiled);
+	wanted.bridge = compile_bridge_ruleset(w->compiled);
 	r = kernel_apply(&d->kernel, &wanted, &change, err);
 	if (r < 0) {
 		d->failures++;
-		return error_wrap(err, r, "table inet " QUAYWALL_TABLE);
+		return r;
 	}
 	note_applied(d, &change);
-	daemon_apply_bridge(d, w);
+	note_bridge(d, was_missing);
 	/* Elements that only came for an endpoint that was not there before refuse no old flow. A
-	 * new policy can. */
-	if (change.steps && (change.tightens || w->policies != d->world.policies))
+	 * new policy can. So can the rules that stand already, where the last run ended between them and
+	 * the cut. */
+	if ((change.steps && (change.tightens || w->policies != d->world.policies)) ||
+	    !d->world.compiled || d->skeleton)
 		schedule_cut(d);
 	return 0;
 }
@@ -207,8 +206,8 @@ void daemon_filter_due(void *data)
 	struct daemon *d = data;
 
 	daemon_bridge_filter(d);
-	if (d->bridge_error && d->world.compiled && !d->suspended)
-		daemon_apply_bridge(d, &d->world);
+	if (d->kernel.bridge_error && d->world.compiled && !d->suspended)
+		daemon_apply_due(d);
 }
 
 /* ---- existing flows ---- */
@@ -256,7 +255,6 @@ int daemon_flush(struct daemon *d, struct error *err)
 		return r;
 	d->suspended = true;
 	daemon_note(&d->apply_error, NULL);
-	daemon_note(&d->bridge_error, NULL);
 	loop_timer_clear(&d->apply_timer);
 	loop_timer_clear(&d->drift_timer);
 	log_line(LOG_LEVEL_WARNING, "flushed: nothing is enforced until reload", NULL);

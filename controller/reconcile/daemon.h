@@ -70,7 +70,6 @@ struct daemon {
 	char *cut_error;
 	bool filter_missing[2]; /* br_netfilter is needed and not to be had: IPv4, IPv6 */
 	char *filter_error;
-	char *bridge_error; /* why the bridge table is not what is wanted */
 };
 
 /* ---- run.c ---- */
@@ -99,7 +98,6 @@ void daemon_host_due(void *data);
 /* Brings the rulesets of W into the kernel, unless suspended. On failure the kernel's tables are what
  * they were; that of the bridge table alone is no failure, but told. */
 int daemon_apply(struct daemon *d, const struct world *w, struct error *err);
-void daemon_apply_bridge(struct daemon *d, const struct world *w);
 /* Tries again later what the kernel refused now. */
 void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <linux/netfilter.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/compile.h"
+#include "quaywall/mem.h"
 
 #define ATTEMPTS 5
 
@@ -27,7 +29,14 @@ void kernel_done(struct kernel *k)
 	nft_close(k->nft);
 	ruleset_free(k->applied);
 	ruleset_free(k->bridge);
+	free(k->bridge_error);
 	*k = (struct kernel) {.nft = NULL};
+}
+
+void kernel_wanted_done(struct kernel_wanted *w)
+{
+	ruleset_free(w->inet);
+	ruleset_free(w->bridge);
 }
 
 /* The place of a family's table. */
@@ -86,78 +95,119 @@ static bool tightens(const struct ruleset_diff *d)
 	return false;
 }
 
-static int apply_once(struct kernel *k, struct ruleset **wanted, struct kernel_change *ret,
-		      struct error *err)
+/* One of the tables, and what it is to become. */
+struct part {
+	uint8_t family;
+	struct ruleset **wanted;
+};
+
+#define PARTS 2
+
+static int apply_once(struct kernel *k, const struct part *parts, size_t n,
+		      struct kernel_change *ret, struct error *err)
 {
-	CLEANUP_RULESET_DIFF struct ruleset_diff d = {NULL, 0, 0};
+	struct ruleset_diff diffs[PARTS] = {0};
+	struct nft_change changes[PARTS];
+	struct kernel_change done = {0};
+	size_t len = 0;
 	int r;
 
-	ruleset_compare(*applied(k, (*wanted)->family), *wanted, &d);
+	for (size_t i = 0; i < n; i++) {
+		const struct ruleset *wanted = *parts[i].wanted;
+		const struct ruleset *have = *applied(k, parts[i].family);
+
+		if (!wanted && !have)
+			continue;
+		if (wanted)
+			ruleset_compare(have, wanted, &diffs[i]);
+		done.steps += wanted ? diffs[i].len : 1;
+		done.tightens |= parts[i].family == NFPROTO_INET && tightens(&diffs[i]);
+		changes[len++] = (struct nft_change) {QUAYWALL_TABLE, parts[i].family, wanted,
+						      wanted ? &diffs[i] : NULL};
+	}
 	/* Also with nothing to change: a table that a dead daemon left is adopted. */
-	r = nft_apply(k->nft, *wanted, &d, err);
+	r = nft_apply(k->nft, changes, len, err);
+	for (size_t i = 0; i < n; i++)
+		ruleset_diff_done(&diffs[i]);
 	if (r < 0)
 		return r;
-	if ((*wanted)->family == NFPROTO_INET)
-		k->owner = k->can_own;
-	if (d.len)
-		k->transactions++;
-	*ret = (struct kernel_change) {.steps = d.len, .tightens = tightens(&d)};
+	k->transactions += done.steps > 0;
+	*ret = done;
 	return 0;
 }
 
-int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change *ret,
-		 struct error *err)
+static int read_parts(struct kernel *k, const struct part *parts, size_t n, struct error *err)
 {
-	int r = apply_once(k, wanted, ret, err);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = read_table(k, parts[i].family, err);
+	return r;
+}
+
+static int apply_parts(struct kernel *k, const struct part *parts, size_t n,
+		       struct kernel_change *ret, struct error *err)
+{
+	int r = apply_once(k, parts, n, ret, err);
 
 	for (int i = 1; is_stale(r) && i < ATTEMPTS; i++) {
-		int read = read_table(k, (*wanted)->family, err);
+		int read = read_parts(k, parts, n, err);
 
 		if (read < 0)
 			return read;
-		r = apply_once(k, wanted, ret, err);
+		r = apply_once(k, parts, n, ret, err);
 	}
-	if (r < 0)
-		return r;
-	/* The diff that pointed into both is gone by now. */
-	ruleset_free(*applied(k, (*wanted)->family));
-	*applied(k, (*wanted)->family) = *wanted;
-	*wanted = NULL;
-	return 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct ruleset **now = applied(k, parts[i].family);
+
+		ruleset_free(*now);
+		*now = *parts[i].wanted;
+		*parts[i].wanted = NULL;
+	}
+	return r;
 }
 
-static int delete_table(struct kernel *k, uint8_t family, struct error *err)
+/* What has nothing to do with the family bridge, and may be over at the next try. */
+static bool is_passing(int r)
 {
-	int r = nft_delete_table(k->nft, QUAYWALL_TABLE, family, err);
-
-	if (r < 0)
-		return r;
-	ruleset_free(*applied(k, family));
-	*applied(k, family) = NULL;
-	return 0;
+	return r == -EBUSY || r == -EEXIST || r == -EINTR || r == -ENOMEM || r == -ENOBUFS;
 }
 
-int kernel_apply_bridge(struct kernel *k, struct ruleset **wanted, struct error *err)
+static void note_bridge(struct kernel *k, int r, const struct error *err)
 {
+	free(k->bridge_error);
+	k->bridge_error = r < 0 ? mem_strdup(error_text(err)) : NULL;
+}
+
+int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change *ret,
+		 struct error *err)
+{
+	const struct part both[PARTS] = {{NFPROTO_INET, &w->inet}, {NFPROTO_BRIDGE, &w->bridge}};
+	CLEANUP_ERROR struct error why = ERROR_INIT;
 	struct kernel_change change;
-	int r;
+	int r = k->bridge_error ? -EAGAIN : apply_parts(k, both, PARTS, ret, err);
 
-	if (*wanted)
-		return kernel_apply(k, wanted, &change, err);
-	if (!k->bridge)
-		return 0;
-	r = delete_table(k, NFPROTO_BRIDGE, err);
+	if (r < 0 && !is_passing(r)) {
+		error_done(err);
+		r = apply_parts(k, both, 1, ret, err);
+		if (r == 0)
+			note_bridge(k, apply_parts(k, both + 1, 1, &change, &why), &why);
+	}
 	if (r == 0)
-		k->transactions++;
+		k->owner = k->can_own;
 	return r;
 }
 
 int kernel_flush(struct kernel *k, struct error *err)
 {
-	int r = delete_table(k, NFPROTO_INET, err);
+	int r = nft_delete_tables(k->nft, QUAYWALL_TABLE, err);
 
 	if (r < 0)
 		return r;
+	ruleset_free(k->applied);
+	ruleset_free(k->bridge);
+	k->applied = k->bridge = NULL;
 	k->owner = false;
-	return k->bridge ? delete_table(k, NFPROTO_BRIDGE, err) : 0;
+	note_bridge(k, 0, NULL);
+	return 0;
 }

@@ -16,7 +16,14 @@ struct kernel {
 	bool owner;		 /* the table is ours alone, by those flags */
 	struct ruleset *applied; /* `inet quaywall`; NULL: no table */
 	struct ruleset *bridge;	 /* `bridge quaywall`, likewise */
+	char *bridge_error;	 /* why that is not what is wanted, or NULL */
 	unsigned long transactions;
+};
+
+/* What is wanted. */
+struct kernel_wanted {
+	struct ruleset *inet;
+	struct ruleset *bridge; /* NULL: there is to be none */
 };
 
 /* What a kernel_apply() did. */
@@ -31,14 +38,18 @@ void kernel_done(struct kernel *k);
 /* Reads both tables anew. */
 int kernel_read(struct kernel *k, struct error *err);
 
-/* Makes the table of WANTED's family WANTED in one transaction. When someone wrote meanwhile, it reads and
- * compares anew, a few times. On success WANTED is the kernel's (*WANTED becomes NULL); else it
- * stays the caller's, and the table is what it was. */
-int kernel_apply(struct kernel *k, struct ruleset **wanted, struct kernel_change *ret,
+/* Makes both tables what is wanted, in one transaction. When someone wrote meanwhile, it reads and compares
+ * anew, a few times. On success what is wanted is the kernel's (the pointers become NULL); else it stays
+ * the caller's, and the tables are what they were.
+ *
+ * A kernel may lack nftables for bridges. So where it refuses the two, it is asked for the inet table
+ * alone; bridge_error then says why not both, and until that is over each goes in a transaction of its own. */
+int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change *ret,
 		 struct error *err);
-
-/* Likewise for the bridge table, where *WANTED may be NULL: then there is to be none. */
-int kernel_apply_bridge(struct kernel *k, struct ruleset **wanted, struct error *err);
 
 /* Deletes both tables. */
 int kernel_flush(struct kernel *k, struct error *err);
+
+void kernel_wanted_done(struct kernel_wanted *w);
+
+#define CLEANUP_WANTED __attribute__((cleanup(kernel_wanted_done)))

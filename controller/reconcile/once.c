@@ -61,7 +61,8 @@ static enum reconcile_exit compile(struct daemon *d, struct error *err)
 
 static enum reconcile_exit apply(struct daemon *d, struct error *err)
 {
-	CLEANUP_RULESET struct ruleset *wanted = compile_ruleset(d->world.compiled);
+	CLEANUP_WANTED struct kernel_wanted wanted = {compile_ruleset(d->world.compiled),
+						      compile_bridge_ruleset(d->world.compiled)};
 	struct kernel_change change;
 	char steps[24], cut[24];
 	size_t flows = 0;
@@ -73,7 +74,9 @@ static enum reconcile_exit apply(struct daemon *d, struct error *err)
 		r = flow_open(-1, &d->flows, err);
 	if (r < 0)
 		return QUAYWALL_UNREACHABLE;
-	daemon_apply_bridge(d, &d->world);
+	if (d->kernel.bridge_error)
+		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
+			 "bridge " QUAYWALL_TABLE, "cause", d->kernel.bridge_error, NULL);
 	daemon_bridge_filter(d);
 	if (change.steps && cut_refused(d->flows, &d->world, &flows, err) < 0)
 		return QUAYWALL_UNREACHABLE;

@@ -236,9 +236,10 @@ static void add_ungoverned(const struct daemon *d, json_t *list, size_t i, const
 
 static void add_tagged(const struct daemon *d, json_t *list)
 {
-	if (!d->bridge_error)
+	if (!d->kernel.bridge_error)
 		return;
-	CLEANUP_FREE char *why = mem_printf("tagged frames are not governed: %s", d->bridge_error);
+	CLEANUP_FREE char *why =
+		mem_printf("tagged frames are not governed: %s", d->kernel.bridge_error);
 
 	json_array_append_new(list,
 			      json_pack("{s:s, s:s, s:o}", "kind", "bridge-table", "what",
@@ -269,7 +270,7 @@ bool daemon_is_fine(struct daemon *d)
 	docker_status_done(&s);
 	return connected && !d->suspended && !d->skeleton && d->world.compiled && !d->apply_error &&
 	       !d->load_error && !d->model_error && !d->cut_error && !d->filter_missing[0] &&
-	       !d->filter_missing[1] && !d->bridge_error;
+	       !d->filter_missing[1] && !d->kernel.bridge_error;
 }
 
 json_t *daemon_status(struct daemon *d)

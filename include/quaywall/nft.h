@@ -2,8 +2,9 @@
  * nft: the door to nf_tables, by libnftnl and libmnl. Knows nothing of policies.
  *
  * A connection belongs to one network namespace, given when it is opened, and deals with one table in
- * each family; there is no global state, so a process can hold several. Every change is one transaction in one sendmsg(2): the kernel takes all
- * of it or nothing. Each message has its own sequence number, so that a refusal names its object.
+ * each family; there is no global state, so a process can hold several. Every change, of tables of several
+ * families too, is one transaction in one sendmsg(2): the kernel takes all of it or nothing. Each message
+ * has its own sequence number, so that a refusal names its object.
  */
 #pragma once
 
@@ -25,17 +26,28 @@ void nft_close(struct nft *n);
  *
  * A table that a dead owner left is adopted by the next nft_apply(), which must therefore be called
  * even if there is no difference. A table without the flags cannot get them; the next nft_apply() then
- * replaces it with all of WANTED, in one transaction. */
+ * replaces it with all of WANTED, in that one transaction. */
 int nft_set_owner(struct nft *n, bool *ret, struct error *err);
 
-/* Applies D, which turned the kernel's table into WANTED's, in one transaction. ENOBUFS, EINTR and the
- * like are retried here; -EBUSY and -ENOENT (someone else wrote meanwhile) and -EEXIST go back to
- * the caller, who dumps and compares anew; -EPERM: another process owns the table. ERR names the
- * object that the kernel refused, with the comment (FILE:LINE) of the rule or element if it has one.
+/* What becomes of one table. */
+struct nft_change {
+	const char *table;
+	uint8_t family;
+	const struct ruleset *wanted; /* NULL: the table goes */
+	const struct ruleset_diff
+		*diff; /* what turned the kernel's table into WANTED's; NULL if it goes */
+};
+
+#define NFT_CHANGES_MAX 8
+
+/* Applies LEN changes, of a table each, in one transaction. What passes (the kernel is out of memory) is
+ * retried here; -EBUSY, -ENOENT and -EEXIST (someone else wrote meanwhile, or the kernel's answer was
+ * lost, so that nobody knows what is in force) go back to the caller, who dumps and compares anew;
+ * -EPERM: another process owns a table. ERR names the object that the kernel refused, with the comment
+ * (FILE:LINE) of the rule or element if it has one.
  * During thousands of elements the monitor is off; what others changed then is told by the next
  * nft_monitor_dispatch(), which should follow without waiting for the fd. */
-int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d,
-	      struct error *err);
+int nft_apply(struct nft *n, const struct nft_change *changes, size_t len, struct error *err);
 
 /* Reads a table into a sorted ruleset; *RET is NULL where there is none. A rule that is not of our
  * making is marked unknown, and so is a base chain of a table that someone made dormant (the next
@@ -44,8 +56,9 @@ int nft_apply(struct nft *n, const struct ruleset *wanted, const struct ruleset_
 int nft_dump(struct nft *n, const char *table, uint8_t family, struct ruleset **ret,
 	     struct error *err);
 
-/* Deletes a table and all in it; one that is not there is fine. -EPERM: owned by another process. */
-int nft_delete_table(struct nft *n, const char *table, uint8_t family, struct error *err);
+/* Deletes the tables of this name in all families, in one transaction; none is fine. -EPERM: owned by
+ * another process. */
+int nft_delete_tables(struct nft *n, const char *table, struct error *err);
 
 /* The generation number of the namespace's ruleset: it changes with every transaction of anyone. */
 int nft_generation(struct nft *n, uint32_t *ret, struct error *err);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include <linux/netfilter.h>
 
 #include "case.h"
@@ -52,6 +54,15 @@ static struct ruleset *dump(struct nft *n, uint8_t family)
 	return r;
 }
 
+static void change_one(struct nft *n, const struct ruleset *wanted, const struct ruleset_diff *d)
+{
+	const struct nft_change c = {wanted->table, wanted->family, wanted, d};
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+
+	if (nft_apply(n, &c, 1, &err) < 0)
+		fail_msg("%s", error_text(&err));
+}
+
 /* Makes the kernel's table WANTED; returns in how many steps. */
 static size_t apply(struct nft *n, const struct ruleset *wanted)
 {
@@ -60,8 +71,7 @@ static size_t apply(struct nft *n, const struct ruleset *wanted)
 	struct ruleset_diff d CLEANUP_RULESET_DIFF = {0};
 
 	ruleset_compare(now, wanted, &d);
-	if (nft_apply(n, wanted, &d, &err) < 0)
-		fail_msg("%s", error_text(&err));
+	change_one(n, wanted, &d);
 	return d.len;
 }
 
@@ -107,9 +117,41 @@ static void test_a_dormant_table_beside_one_that_is_not(void **state)
 	bridge = dump(bed->n, NFPROTO_BRIDGE);
 	ruleset_compare(inet, bed->inet, &d);
 	assert_true(d.len > 0);
-	if (nft_apply(bed->n, bed->inet, &d, &err) < 0)
-		fail_msg("%s", error_text(&err));
+	change_one(bed->n, bed->inet, &d);
 	assert_int_equal(apply(bed->n, bed->inet), 0);
+}
+
+/* A killed daemon leaves both or none. */
+static void test_both_change_in_one_transaction(void **state)
+{
+	struct bed *bed = *state;
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	struct ruleset_diff inet CLEANUP_RULESET_DIFF = {0}, bridge CLEANUP_RULESET_DIFF = {0};
+	struct ruleset *none CLEANUP_RULESET = NULL;
+	const struct nft_change both[] = {{"quaywall", NFPROTO_INET, bed->inet, &inet},
+					  {"quaywall", NFPROTO_BRIDGE, bed->bridge, &bridge}};
+	uint32_t before = 0, after = 0;
+
+	ruleset_compare(NULL, bed->inet, &inet);
+	ruleset_compare(NULL, bed->bridge, &bridge);
+	assert_int_equal(nft_generation(bed->n, &before, &err), 0);
+	assert_int_equal(nft_apply(bed->n, both, 2, &err), 0);
+	assert_int_equal(nft_generation(bed->n, &after, &err), 0);
+	assert_int_equal(after - before, 1);
+	assert_int_equal(apply(bed->n, bed->inet), 0);
+	assert_int_equal(apply(bed->n, bed->bridge), 0);
+
+	assert_int_equal(nft_delete_tables(bed->n, "quaywall", &err), 0);
+	assert_int_equal(nft_generation(bed->n, &before, &err), 0);
+	assert_int_equal(before - after, 1);
+	assert_int_equal(nft_delete_tables(bed->n, "quaywall", &err), 0);
+
+	assert_int_equal(sandbox_nft_load("table bridge quaywall { }\n"), 0);
+	assert_int_equal(nft_apply(bed->n, both, 2, &err), -EEXIST);
+	assert_string_equal(error_text(&err),
+			    "the kernel refuses table quaywall of family bridge: File exists");
+	none = dump(bed->n, NFPROTO_INET);
+	assert_null(none);
 }
 
 static void test_both_are_owned_and_one_can_go(void **state)
@@ -126,7 +168,10 @@ static void test_both_are_owned_and_one_can_go(void **state)
 	apply(bed->n, bed->bridge);
 	assert_int_not_equal(sandbox_nft(NULL, "delete", "table", "inet", "quaywall", NULL), 0);
 	assert_int_not_equal(sandbox_nft(NULL, "delete", "table", "bridge", "quaywall", NULL), 0);
-	assert_int_equal(nft_delete_table(bed->n, QUAYWALL_TABLE, NFPROTO_BRIDGE, &err), 0);
+	assert_int_equal(
+		nft_apply(bed->n, &(struct nft_change) {QUAYWALL_TABLE, NFPROTO_BRIDGE, NULL, NULL},
+			  1, &err),
+		0);
 	bridge = dump(bed->n, NFPROTO_BRIDGE);
 	assert_null(bridge);
 	assert_int_equal(apply(bed->n, bed->inet), 0);
@@ -141,6 +186,7 @@ int main(void)
 		IN_SANDBOX(test_nft_lists_what_we_print_and_loads_it_again),
 		IN_SANDBOX(test_a_change_by_others_shows),
 		IN_SANDBOX(test_a_dormant_table_beside_one_that_is_not),
+		IN_SANDBOX(test_both_change_in_one_transaction),
 		IN_SANDBOX(test_both_are_owned_and_one_can_go),
 	};
 

@@ -48,7 +48,7 @@ static void expect_apply(struct nft *n, const struct ruleset *old, const struct 
 	int r;
 
 	ruleset_compare(old, wanted, &d);
-	r = nft_apply(n, wanted, &d, err);
+	r = nft_apply(n, &(struct nft_change) {"quaywall", INET, wanted, &d}, 1, err);
 	if (r != code)
 		fail_msg("%d instead of %d: %s", r, code, error_text(err));
 }
@@ -567,7 +567,7 @@ static void test_owned_table_outlives_flushes_and_its_owner(void **state)
 	child = start_owner(wanted);
 	sandbox_nft(NULL, "flush", "ruleset", NULL);
 	expect_kernel(n, wanted);
-	assert_int_equal(nft_delete_table(n, "quaywall", INET, &err), -EPERM);
+	assert_int_equal(nft_delete_tables(n, "quaywall", &err), -EPERM);
 	expect_apply(n, wanted, more, -EPERM, &err);
 	stop_owner(child);
 	expect_kernel(n, wanted);
@@ -581,7 +581,7 @@ static void test_owned_table_outlives_flushes_and_its_owner(void **state)
 	assert_int_not_equal(sandbox_nft(NULL, "delete", "table", "inet", "quaywall", NULL), 0);
 	expect_kernel(n, more);
 	apply(n, more, wanted);
-	assert_int_equal(nft_delete_table(n, "quaywall", INET, &err), 0);
+	assert_int_equal(nft_delete_tables(n, "quaywall", &err), 0);
 	assert_null(dump(n));
 }
 
@@ -663,7 +663,7 @@ static void test_deleting_what_is_not_there_is_fine(void **state)
 	struct nft *n CLEANUP_NFT = open_here();
 
 	(void)state;
-	assert_int_equal(nft_delete_table(n, "quaywall", INET, &err), 0);
+	assert_int_equal(nft_delete_tables(n, "quaywall", &err), 0);
 }
 
 #define IN_SANDBOX(test) cmocka_unit_test_setup(test, enter)

@@ -62,6 +62,19 @@ static void write_refusal(const struct writer *w, const char *name, const char *
 	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, quiet);
 }
 
+/*
+ * Dropped, however `refuse:` says: a container that has just started is unknown until the engine has said whose
+ * address it is. Its kernel sends a first packet that got no answer again, where a reset or an ICMP error would
+ * end what the policy permits a moment later.
+ */
+static void write_unknown_refusal(const struct writer *w)
+{
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_REFUSE_UNKNOWN, HOOK_NONE, 0);
+
+	write_log(w, chain, "unknown");
+	write_drop(chain);
+}
+
 static void write_refusals(const struct writer *w)
 {
 	const struct settings *s = w->c->settings;
@@ -70,7 +83,7 @@ static void write_refusals(const struct writer *w)
 	ruleset_add_limit(w->r, LIMIT_LOG, s->log_rate ? s->log_rate : 1,
 			  s->log_rate ? s->log_unit : POLICY_SECOND, s->log_burst);
 	write_refusal(w, CHAIN_REFUSE, "refused", CHAIN_QUIET);
-	write_refusal(w, CHAIN_REFUSE_UNKNOWN, "unknown", CHAIN_QUIET);
+	write_unknown_refusal(w);
 	write_refusal(w, CHAIN_REFUSE_LOCAL, "refused", CHAIN_QUIET_LOCAL);
 
 	chain = ruleset_add_chain(w->r, CHAIN_QUIET, HOOK_NONE, 0);

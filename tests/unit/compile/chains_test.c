@@ -113,6 +113,17 @@ static void test_an_endpoint_without_a_container_is_unknown(void **state)
 	assert_lacks(text, "172.19.0.5");
 }
 
+/* A container that starts is unknown for a moment: an answer would end what its kernel tries again. */
+static void test_the_unknown_get_no_answer(void **state)
+{
+	CLEANUP_FREE char *text =
+		compiled_text("refuse: {containers: reject, world: reject}\n", shop_web, case_shop);
+
+	(void)state;
+	assert_has(text, "prefix \"quaywall unknown\" group 86\n\t\tdrop\n");
+	assert_has(text, "prefix \"quaywall refused\" group 86\n\t\tgoto refuse_quietly\n");
+}
+
 static void test_nothing_is_refused_while_only_audit_could(void **state)
 {
 	CLEANUP_FREE char *audit = compiled_text("defaults: {mode: audit}\n", shop_web, case_shop);
@@ -288,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_consent_needs_both_ends),
 		cmocka_unit_test(test_an_address_with_two_owners_is_nobodys),
 		cmocka_unit_test(test_an_endpoint_without_a_container_is_unknown),
+		cmocka_unit_test(test_the_unknown_get_no_answer),
 		cmocka_unit_test(test_nothing_is_refused_while_only_audit_could),
 		cmocka_unit_test(test_long_ranges_keep_containers_out_of_interval_sets),
 		cmocka_unit_test(test_the_world_leaves_containers_out),

@@ -51,6 +51,19 @@ static bool concerns_host(const struct held_list *list)
 	return false;
 }
 
+bool compile_endpoint_tightens(const struct compiled *c)
+{
+	if (!c->enforcing)
+		return false;
+	if (c->unknown != UNKNOWN_REFUSE || c->settings->host_to_containers == DEFAULT_DENY)
+		return true;
+	for (size_t i = 0; i < c->nmanaged; i++) {
+		if (concerns_host(&c->identities.items[i].deny[DIR_INGRESS]))
+			return true;
+	}
+	return false;
+}
+
 bool has_chain(const struct compiled *c, const struct identity *id, enum side side)
 {
 	switch (side) {

@@ -214,5 +214,7 @@ void write_published_maps(const struct writer *w);
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain);
 void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain);
 void write_skeleton(const struct writer *w);
+void write_cut(const struct writer *w); /* cut.c */
+void match_cut(const struct writer *w, struct ruleset_chain *chain);
 void write_endpoint_maps(const struct writer *w);
 void write_endpoints(const struct writer *w);

@@ -333,6 +333,7 @@ static void write_forward(const struct writer *w)
 		ruleset_add_chain(w->r, "forward", HOOK_FORWARD, PRIORITY_FILTER);
 
 	write_replies(chain);
+	match_cut(w, chain);
 	write_needed(w, chain, false);
 	write_self(w, chain);
 	jump_if_bridge(chain, LOAD_IIFNAME, CHAIN_FROM_CONTAINERS);
@@ -358,6 +359,7 @@ static void write_input(const struct writer *w)
 	struct ruleset_rule *rule;
 
 	write_replies(chain);
+	match_cut(w, chain);
 	write_needed(w, chain, false);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_IIFNAME, "lo");
@@ -394,6 +396,7 @@ static void write_output(const struct writer *w)
 		ruleset_add_chain(w->r, "output", HOOK_OUTPUT, PRIORITY_FILTER);
 
 	write_replies(chain);
+	match_cut(w, chain);
 	write_needed(w, chain, true);
 	/* By address alone: after the engine's DNAT the packet still shows lo as its way out. */
 	for (int f = 0; f < 2; f++) {
@@ -429,6 +432,7 @@ static void write_raw(const struct writer *w)
 void write_skeleton(const struct writer *w)
 {
 	write_refusals(w);
+	write_cut(w);
 	write_bridges(w);
 	write_ranges(w, "subnets", &w->c->reach);
 	write_ranges(w, "containers", &w->c->containers);

@@ -48,99 +48,88 @@ static struct nlmsghdr *put_header(void *buf, uint8_t command, uint8_t family)
 	return request;
 }
 
-/* What to say to the kernel to have one entry deleted. The original tuple goes back as it came: it may
- * hold parts that this program does not know, such as a zone of one direction. */
-struct doomed {
-	uint8_t family;
-	uint16_t zone;
-	uint32_t id;
-	struct nlattr *orig;
-};
-
+/* The original tuple goes back as it came: it may hold parts that this program does not know, such as a
+ * zone of one direction. */
 struct search {
 	bool (*refused)(const struct flow_entry *entry, void *data);
 	void *data;
-	struct doomed *items;
-	size_t len, cap;
+	struct flow_list *found;
 };
 
-static void search_clear(struct search *s)
+static void list_clear(struct flow_list *l)
 {
-	for (size_t i = 0; i < s->len; i++)
-		free(s->items[i].orig);
-	s->len = 0;
+	for (size_t i = 0; i < l->len; i++)
+		free(l->items[i].orig);
+	l->len = 0;
 }
 
-static void search_done(struct search *s)
+void flow_list_done(struct flow_list *l)
 {
-	search_clear(s);
-	free(s->items);
+	list_clear(l);
+	free(l->items);
+	*l = (struct flow_list) {0};
 }
 
 static int take_entry(const struct nlmsghdr *message, void *data)
 {
 	struct search *s = data;
-	struct flow_entry entry;
+	struct flow_doomed doomed;
 	const struct nlattr *orig;
-	struct doomed doomed;
 
-	if (!decode_entry(message, &entry, &orig) || !s->refused(&entry, s->data))
+	if (!decode_entry(message, &doomed.entry, &orig) || !s->refused(&doomed.entry, s->data))
 		return 0;
-	doomed = (struct doomed) {entry.orig_src.family, entry.zone, entry.id,
-				  mem_new(1, orig->nla_len)};
+	doomed.orig = mem_new(1, orig->nla_len);
 	memcpy(doomed.orig, orig, orig->nla_len);
-	MEM_PUSH(s, doomed);
+	MEM_PUSH(s->found, doomed);
 	return 0;
 }
 
 /* The whole table of both families. It is walked before the first deletion, which would otherwise
  * shift what the dump has still to show. */
-static int find_refused(struct flow_table *t, struct search *s)
+int flow_find(struct flow_table *t, bool (*refused)(const struct flow_entry *entry, void *data),
+	      void *data, struct flow_list *ret, struct error *err)
 {
+	struct search s = {refused, data, ret};
 	int r = -EINTR;
 
 	for (int tries = 0; r == -EINTR && tries < DUMP_TRIES; tries++) {
 		_Alignas(struct nlmsghdr) char buf[64];
 
-		search_clear(s);
+		list_clear(ret);
 		r = netlink_dump(t->socket, put_header(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC),
-				 take_entry, s);
+				 take_entry, &s);
 	}
-	return r;
+	return r < 0 ? error_wrap(err, r, "listing conntrack's flows") : 0;
 }
 
 /* The id tells an entry from a later one of the same tuple, unless the kernel put that one at the same
  * place in memory, which the id is a hash of. Then a flow that was judged by the new rules is judged
  * by them again at its next packet. */
-static int delete_entry(struct flow_table *t, const struct doomed *d)
+static int delete_entry(struct flow_table *t, const struct flow_doomed *d)
 {
 	_Alignas(struct nlmsghdr) char buf[512];
-	struct nlmsghdr *request = put_header(buf, IPCTNL_MSG_CT_DELETE, d->family);
+	struct nlmsghdr *request = put_header(buf, IPCTNL_MSG_CT_DELETE, d->entry.orig_src.family);
 
 	if (!mnl_attr_put_check(request, sizeof(buf) - 32, CTA_TUPLE_ORIG | NLA_F_NESTED,
 				mnl_attr_get_payload_len(d->orig), mnl_attr_get_payload(d->orig)))
 		return -EMSGSIZE;
-	if (d->zone)
-		mnl_attr_put_u16(request, CTA_ZONE, htons(d->zone));
-	mnl_attr_put_u32(request, CTA_ID, htonl(d->id));
+	if (d->entry.zone)
+		mnl_attr_put_u16(request, CTA_ZONE, htons(d->entry.zone));
+	mnl_attr_put_u32(request, CTA_ID, htonl(d->entry.id));
 	return netlink_request(t->socket, request);
 }
 
-int flow_cut(struct flow_table *t, bool (*refused)(const struct flow_entry *entry, void *data),
-	     void *data, size_t *ret_cut, struct error *err)
+int flow_delete(struct flow_table *t, const struct flow_list *l, size_t *ret_cut, struct error *err)
 {
-	__attribute__((cleanup(search_done))) struct search s = {refused, data, NULL, 0, 0};
-	size_t cut = 0;
-	int r = find_refused(t, &s);
+	int first = 0;
 
-	if (r < 0)
-		return error_wrap(err, r, "listing conntrack's flows");
-	for (size_t i = 0; i < s.len; i++) {
-		r = delete_entry(t, &s.items[i]);
-		if (r < 0 && r != -ENOENT)
-			return error_wrap(err, r, "deleting a flow from conntrack");
-		cut += r == 0;
+	*ret_cut = 0;
+	for (size_t i = 0; i < l->len; i++) {
+		int r = delete_entry(t, &l->items[i]);
+
+		*ret_cut += r == 0;
+		if (r < 0 && r != -ENOENT && first == 0)
+			first = r;
 	}
-	*ret_cut = cut;
-	return 0;
+	return first < 0 ? error_wrap(err, first, "deleting a flow from conntrack") : 0;
 }

@@ -143,21 +143,9 @@ static bool load_of(const struct slot *s, enum ruleset_load *ret)
 {
 	struct kind_load l = {.key = s->key, .offset = s->offset, .size = s->size};
 
-	if (s->masked || (s->held == HELD_CT && !s->original))
+	if (s->masked || (s->held != HELD_META && s->held != HELD_PAYLOAD))
 		return false;
-	switch (s->held) {
-	case HELD_META:
-		l.source = SOURCE_META;
-		break;
-	case HELD_PAYLOAD:
-		l.source = SOURCE_PAYLOAD;
-		break;
-	case HELD_CT:
-		l.source = SOURCE_CT;
-		break;
-	default:
-		return false;
-	}
+	l.source = s->held == HELD_META ? SOURCE_META : SOURCE_PAYLOAD;
 	return kind_load_of(&l, ret);
 }
 
@@ -235,20 +223,30 @@ static int note_inner(struct nftnl_expr *e, void *data)
 	return 0;
 }
 
+/* What the elements that the packet adds or finds again get. */
+static bool read_inner(const struct inner *inner, uint32_t op, struct ruleset_expr *ret)
+{
+	ret->kind = EXPR_DYNSET_STAY;
+	if (inner->n == 0)
+		return op == NFT_DYNSET_OP_UPDATE;
+	if (inner->n > 1)
+		return false;
+	if (op == NFT_DYNSET_OP_UPDATE && is(inner->expr, "limit"))
+		return read_rate(inner->expr, ret);
+	ret->kind = EXPR_DYNSET_CONNS;
+	return op == NFT_DYNSET_OP_ADD && is(inner->expr, "connlimit") &&
+	       read_count(inner->expr, ret);
+}
+
 static bool read_dynset(struct reading *d, const struct nftnl_expr *e)
 {
-	struct ruleset_expr expr = {.kind = EXPR_DYNSET_CONNS};
-	uint32_t op = nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_OP);
+	struct ruleset_expr expr = {.kind = EXPR_DYNSET_STAY};
 	struct inner inner = {0};
 
 	nftnl_expr_expr_foreach(e, note_inner, &inner);
-	if (inner.n != 1 || nftnl_expr_is_set(e, NFTNL_EXPR_DYNSET_SREG_DATA) ||
-	    nftnl_expr_get_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT) != 0)
-		return false;
-	if (!(op == NFT_DYNSET_OP_UPDATE && is(inner.expr, "limit") &&
-	      read_rate(inner.expr, &expr)) &&
-	    !(op == NFT_DYNSET_OP_ADD && is(inner.expr, "connlimit") &&
-	      read_count(inner.expr, &expr)))
+	if (nftnl_expr_is_set(e, NFTNL_EXPR_DYNSET_SREG_DATA) ||
+	    nftnl_expr_get_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT) != 0 ||
+	    !read_inner(&inner, nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_OP), &expr))
 		return false;
 	if (!read_loads(d, nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY),
 			nftnl_expr_get_str(e, NFTNL_EXPR_DYNSET_SET_NAME), &expr))

@@ -247,16 +247,10 @@ static void emit_load(struct nftnl_rule *rule, enum ruleset_load load, uint32_t 
 {
 	const struct kind_load *l = kind_load(load);
 
-	switch (l->source) {
-	case SOURCE_META:
+	if (l->source == SOURCE_META)
 		emit_meta(rule, l->key, reg);
-		return;
-	case SOURCE_PAYLOAD:
+	else
 		emit_payload(rule, l->key, l->offset, l->size, reg);
-		return;
-	case SOURCE_CT:
-		emit_ct(rule, l->key, true, reg);
-	}
 }
 
 /* LOAD . LOAD, one behind the other in words of 4 bytes */
@@ -318,19 +312,21 @@ static struct nftnl_expr *connection_limit(const struct ruleset_expr *e)
 	return limit;
 }
 
-/* update @SET { LOADS limit … }, add @SET { LOADS ct count … } */
+/* update @SET { LOADS limit … }, add @SET { LOADS ct count … }, update @SET { LOADS } */
 static void emit_dynset(struct nftnl_rule *rule, const struct ruleset_expr *e)
 {
 	struct nftnl_expr *dynset = nftnl_expr_alloc("dynset");
-	bool update = e->kind == EXPR_DYNSET_LIMIT;
+	bool update = e->kind != EXPR_DYNSET_CONNS;
 
 	emit_loads(rule, e);
 	nftnl_expr_set_u32(dynset, NFTNL_EXPR_DYNSET_SREG_KEY, FIRST_WORD);
 	nftnl_expr_set_u32(dynset, NFTNL_EXPR_DYNSET_OP,
 			   update ? NFT_DYNSET_OP_UPDATE : NFT_DYNSET_OP_ADD);
 	nftnl_expr_set_str(dynset, NFTNL_EXPR_DYNSET_SET_NAME, e->name);
-	nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR,
-			    update ? rate_limit(e) : connection_limit(e));
+	if (e->kind == EXPR_DYNSET_LIMIT)
+		nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR, rate_limit(e));
+	else if (e->kind == EXPR_DYNSET_CONNS)
+		nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR, connection_limit(e));
 	emit(rule, dynset);
 }
 
@@ -379,6 +375,7 @@ static void emit_statement(struct nftnl_rule *rule, const struct ruleset_expr *e
 		return;
 	case EXPR_DYNSET_LIMIT:
 	case EXPR_DYNSET_CONNS:
+	case EXPR_DYNSET_STAY:
 		emit_dynset(rule, e);
 		return;
 	case EXPR_COUNTER:

@@ -250,7 +250,9 @@ void encode_elements(struct batch *b, const struct target *t, const struct rules
 {
 	bool adding = c->kind == CHANGE_ADD_ELEMENTS;
 	uint16_t type = adding ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM;
-	uint16_t flags = adding ? NLM_F_CREATE | NLM_F_EXCL : 0;
+	/* Of a dynamic set nobody knows what is in it already. */
+	uint16_t exclusive = c->set->flags & SET_DYNAMIC ? 0 : NLM_F_EXCL;
+	uint16_t flags = adding ? NLM_F_CREATE | exclusive : 0;
 	struct origin origin = {.what = "an element of set", .name = c->set->name};
 	struct nlmsghdr *m;
 	size_t n;

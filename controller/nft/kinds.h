@@ -20,11 +20,11 @@ bool kind_field(uint32_t type, enum ruleset_field *ret);
 uint32_t kind_byte_order(enum ruleset_field f);
 
 /* How a part of a packet gets into a register. */
-enum kind_source { SOURCE_META, SOURCE_PAYLOAD, SOURCE_CT };
+enum kind_source { SOURCE_META, SOURCE_PAYLOAD };
 
 struct kind_load {
 	enum kind_source source;
-	uint32_t key;	       /* NFT_META_*, NFT_PAYLOAD_*_HEADER or NFT_CT_* */
+	uint32_t key;	       /* NFT_META_* or NFT_PAYLOAD_*_HEADER */
 	uint32_t offset, size; /* of a payload; size is also what a register takes of the others */
 };
 

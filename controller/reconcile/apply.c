@@ -11,7 +11,6 @@
 #define BACKOFF_LAST_MS	 60000
 #define REPAIR_REST_MS	 50 /* between repairs, when somebody changes our table again and again */
 #define FILTER_MS	 60000
-#define CUT_REST_MS	 500
 
 static void note_applied(struct daemon *d, const struct kernel_change *change)
 {
@@ -25,13 +24,6 @@ static void note_applied(struct daemon *d, const struct kernel_change *change)
 	d->applied_at = time(NULL);
 	snprintf(steps, sizeof(steps), "%zu", change->steps);
 	log_line(LOG_LEVEL_DEBUG, "rules applied", "steps", steps, NULL);
-}
-
-static void schedule_cut(struct daemon *d)
-{
-	uint64_t since = loop_now() - d->last_cut;
-
-	loop_timer_hasten(&d->cut_timer, since < CUT_REST_MS ? CUT_REST_MS - since : 0);
 }
 
 /* Without the bridge table the other one is in force: a kernel may lack the family. */
@@ -66,12 +58,7 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 	}
 	note_applied(d, &change);
 	note_bridge(d, was_missing);
-	/* Elements that only came for an endpoint that was not there before refuse no old flow. A
-	 * new policy can. So can the rules that stand already, where the last run ended between them and
-	 * the cut. */
-	if ((change.steps && (change.tightens || w->policies != d->world.policies)) ||
-	    !d->world.compiled || d->skeleton)
-		schedule_cut(d);
+	daemon_schedule_cut(d, w, &change);
 	return 0;
 }
 
@@ -208,32 +195,6 @@ void daemon_filter_due(void *data)
 	daemon_bridge_filter(d);
 	if (d->kernel.bridge_error && d->world.compiled && !d->suspended)
 		daemon_apply_due(d);
-}
-
-/* ---- existing flows ---- */
-
-void daemon_cut_due(void *data)
-{
-	struct daemon *d = data;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	size_t n = 0;
-	char text[24];
-
-	if (!d->world.compiled || d->suspended || d->skeleton)
-		return;
-	d->last_cut = loop_now();
-	if (cut_refused(d->flows, &d->world, &n, &err) < 0) {
-		daemon_note(&d->cut_error, error_text(&err));
-		log_line(LOG_LEVEL_ERROR, "flows that are refused now may go on", "cause",
-			 error_text(&err), NULL);
-		return;
-	}
-	daemon_note(&d->cut_error, NULL);
-	d->flows_cut += n;
-	if (!n)
-		return;
-	snprintf(text, sizeof(text), "%zu", n);
-	log_line(LOG_LEVEL_INFO, "flows cut", "flows", text, NULL);
 }
 
 /* ---- beginning and end ---- */

@@ -7,6 +7,9 @@
 #include "cut.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
+
+#include "quaywall/mem.h"
 
 static bool is_refused(const struct compiled *c, const struct flow *f)
 {
@@ -67,6 +70,21 @@ static void look_through_host(const struct compiled *c, struct flow *f)
 	f->port = port;
 }
 
+static bool is_stranger(const struct flow_end *end, const struct flow_end *other)
+{
+	return end->kind == END_OUTSIDE && other->kind == END_ENDPOINT &&
+	       end->addr.family == AF_INET6 && addr_is_link_local(&end->addr);
+}
+
+/* A link-local address that is nobody's reaches a container only from its own bridge. */
+static void note_strangers(struct flow *f)
+{
+	if (is_stranger(&f->from, &f->to))
+		f->from.kind = END_UNKNOWN;
+	else if (is_stranger(&f->to, &f->from))
+		f->to.kind = END_UNKNOWN;
+}
+
 static bool touches_container(const struct flow *f)
 {
 	return f->from.kind == END_ENDPOINT || f->to.kind == END_ENDPOINT ||
@@ -83,6 +101,7 @@ bool cut_is_refused(const struct compiled *c, const struct model *m, const struc
 	};
 
 	look_through_host(c, &f);
+	note_strangers(&f);
 	if (!touches_container(&f))
 		return false;
 	if (f.protocol == IPPROTO_ICMP)
@@ -98,6 +117,89 @@ bool cut_is_refused(const struct compiled *c, const struct model *m, const struc
 	return is_refused(c, &f);
 }
 
+/* ---- answers ---- */
+
+static bool names_port(const struct flow_consent *consent)
+{
+	return consent->reason == REASON_ALLOW_RULE && consent->rule->nports > 0;
+}
+
+bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e)
+{
+	struct flow back = {
+		.from = compile_end_of_addr(c, &e->reply_src),
+		.to = compile_end_of_addr(c, &e->reply_dst),
+		.protocol = e->protocol,
+		.port = e->reply_dport,
+	};
+	struct verdict v;
+
+	/* GRE and the like: the flow the other way is one of its own as much as an answer. */
+	if (!e->reply_sport && !e->reply_dport)
+		return false;
+	/* No answer begins a TCP flow. */
+	if (e->protocol == IPPROTO_TCP)
+		return true;
+	compile_verdict(c, &back, &v);
+	return v.verdict != FLOW_DENY && !names_port(&v.egress) && !names_port(&v.ingress);
+}
+
+/* As many as the kernel's set takes beside those of before. */
+#define ANSWERS_MAX 60000
+
+struct answers {
+	struct ruleset_element *items;
+	const struct ruleset_element **pointers;
+	size_t len;
+};
+
+static void answers_done(struct answers *a)
+{
+	free(a->items);
+	free(a->pointers);
+}
+
+static struct answers answers_of(const struct compiled *c, const struct flow_list *doomed,
+				 uint8_t family)
+{
+	struct answers a = {
+		.items = mem_new(doomed->len, sizeof(*a.items)),
+		.pointers = mem_new(doomed->len, sizeof(*a.pointers)),
+	};
+
+	for (size_t i = 0; i < doomed->len && a.len < ANSWERS_MAX; i++) {
+		const struct flow_entry *e = &doomed->items[i].entry;
+		struct compile_answer answer = {e->reply_src, e->reply_dst, e->protocol,
+						e->reply_sport, e->reply_dport};
+
+		if (e->reply_src.family != family || !cut_can_come_back(c, e))
+			continue;
+		a.pointers[a.len] = &a.items[a.len];
+		compile_cut_element(&answer, &a.items[a.len++]);
+	}
+	return a;
+}
+
+/* Before the flows are gone: an answer may be on its way. */
+static int drop_answers(struct kernel *k, const struct compiled *c, const struct flow_list *doomed,
+			uint8_t family, struct error *err)
+{
+	const struct ruleset_set *set =
+		k->applied ? ruleset_find_set(k->applied, compile_cut_set(family)) : NULL;
+	__attribute__((cleanup(answers_done))) struct answers a = answers_of(c, doomed, family);
+	struct ruleset_change change = {
+		.kind = CHANGE_ADD_ELEMENTS, .set = set, .elements = a.pointers, .len = a.len};
+	struct ruleset_diff d = {.items = &change, .len = 1};
+	int r;
+
+	if (!set || !a.len)
+		return 0;
+	r = kernel_add_elements(k, &d, err);
+	return r < 0 ? error_wrap(err, r, "answers of flows that are cut") : 0;
+}
+
+/* ---- all of them ---- */
+
 static bool refused(const struct flow_entry *e, void *data)
 {
 	const struct world *w = data;
@@ -105,7 +207,18 @@ static bool refused(const struct flow_entry *e, void *data)
 	return cut_is_refused(w->compiled, w->model, e);
 }
 
-int cut_refused(struct flow_table *flows, const struct world *w, size_t *ret_cut, struct error *err)
+int cut_refused(struct flow_table *flows, struct kernel *k, const struct world *w, size_t *ret_cut,
+		struct error *err)
 {
-	return flow_cut(flows, refused, (void *)w, ret_cut, err);
+	CLEANUP_FLOW_LIST struct flow_list doomed = {0};
+	int r, answers4, answers6;
+
+	*ret_cut = 0;
+	r = flow_find(flows, refused, (void *)w, &doomed, err);
+	if (r < 0)
+		return r;
+	answers4 = drop_answers(k, w->compiled, &doomed, AF_INET, err);
+	answers6 = drop_answers(k, w->compiled, &doomed, AF_INET6, err);
+	r = flow_delete(flows, &doomed, ret_cut, err);
+	return r < 0 ? r : answers4 < 0 ? answers4 : answers6;
 }

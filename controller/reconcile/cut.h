@@ -10,11 +10,16 @@
 #include "quaywall/error.h"
 #include "quaywall/flow.h"
 #include "quaywall/model.h"
+#include "kernel.h"
 #include "world.h"
 
 /* Whether the entry's first packet would be refused now; false where it touches no container. */
 bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e);
 
-/* Ends the flows that the world W refuses, and no other. */
-int cut_refused(struct flow_table *flows, const struct world *w, size_t *ret_cut,
+/* Whether an answer of the refused flow would begin a flow that nothing refuses and no rule names. */
+bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e);
+
+/* Ends the flows that the world W refuses, and no other. What their ends still send as answers is dropped by
+ * the kernel's table. *RET_CUT, set in any case, is how many were ended. */
+int cut_refused(struct flow_table *flows, struct kernel *k, const struct world *w, size_t *ret_cut,
 		struct error *err);

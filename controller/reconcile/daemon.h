@@ -2,7 +2,7 @@
  * daemon: the state of `run`, and what its parts do to it.
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
- * kernel, cut.c ends flows that it refuses, control.c and requests.c serve the control socket,
+ * kernel, flows.c and cut.c end flows that it refuses, control.c and requests.c serve the control socket,
  * status.c tells. Only these log.
  */
 #pragma once
@@ -38,10 +38,12 @@ struct daemon {
 
 	/* what is wanted */
 	struct world world;
-	bool skeleton;	/* its model is made of the host's bridges, not of the engine's answers */
-	bool suspended; /* flushed by the administrator: nothing is enforced until `reload` */
-	bool asked;	/* the administrator wants the files read now, whatever they say */
-	bool ready;	/* the service manager was told */
+	bool skeleton;	  /* its model is made of the host's bridges, not of the engine's answers */
+	bool suspended;	  /* flushed by the administrator: nothing is enforced until `reload` */
+	bool asked;	  /* the administrator wants the files read now, whatever they say */
+	bool ready;	  /* the service manager was told */
+	bool looked;	  /* through the flows that exist, since the start */
+	bool second_look; /* is due behind the next one */
 	struct model *waiting;		 /* does not fit the host, perhaps only for this moment */
 	struct policy_problems problems; /* of the last load */
 
@@ -57,7 +59,7 @@ struct daemon {
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */
-	uint64_t last_repair, last_cut, burst_began, empty_since;
+	uint64_t last_repair, cut_rest, burst_began, empty_since;
 
 	/* for `status` */
 	time_t started, loaded, applied_at;
@@ -103,13 +105,19 @@ void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);
 void daemon_monitor_ready(void *data, short revents);
 void daemon_drift_due(void *data);
-void daemon_cut_due(void *data);
 /* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
 void daemon_bridge_filter(struct daemon *d);
 void daemon_filter_due(void *data);
 /* Tells the service manager, once the rules stand. */
 void daemon_ready(struct daemon *d);
 int daemon_flush(struct daemon *d, struct error *err);
+
+/* ---- flows.c ---- */
+
+/* To be called behind a transaction that brought W into the kernel. */
+void daemon_schedule_cut(struct daemon *d, const struct world *w,
+			 const struct kernel_change *change);
+void daemon_cut_due(void *data);
 
 /* ---- status.c, requests.c ---- */
 

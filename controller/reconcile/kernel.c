@@ -80,11 +80,15 @@ static bool is_stale(int r)
 }
 
 /* Whether elements that come into the set can only let more pass: an endpoint's address was unknown and
- * refused before, and an allowed peer was not. What comes into another set may refuse what passed: a
- * published port that docker-proxy serves was nobody's until it was known. */
+ * refused before (where not, compile_endpoint_tightens() says so), and an allowed peer was not. What comes into
+ * another set may refuse what passed: a published port that docker-proxy serves was nobody's until it was
+ * known. Identities' names, which may hold dots too, stand before the last dot. */
 static bool only_opens(const struct ruleset_set *s)
 {
-	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) || strstr(s->name, ".allow");
+	const char *kind = strrchr(s->name, '.');
+
+	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) ||
+	       (kind && !strncmp(kind, ".allow", strlen(".allow")));
 }
 
 static bool tightens(const struct ruleset_diff *d)
@@ -165,6 +169,13 @@ static int apply_parts(struct kernel *k, const struct part *parts, size_t n,
 		*parts[i].wanted = NULL;
 	}
 	return r;
+}
+
+int kernel_add_elements(struct kernel *k, const struct ruleset_diff *d, struct error *err)
+{
+	const struct nft_change change = {QUAYWALL_TABLE, NFPROTO_INET, k->applied, d};
+
+	return nft_apply(k->nft, &change, 1, err);
 }
 
 /* What has nothing to do with the family bridge, and may be over at the next try. */

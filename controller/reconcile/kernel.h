@@ -47,6 +47,9 @@ int kernel_read(struct kernel *k, struct error *err);
 int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change *ret,
 		 struct error *err);
 
+/* Adds elements to dynamic sets of `inet quaywall`, which are in no ruleset. */
+int kernel_add_elements(struct kernel *k, const struct ruleset_diff *d, struct error *err);
+
 /* Deletes both tables. */
 int kernel_flush(struct kernel *k, struct error *err);
 

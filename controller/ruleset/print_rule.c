@@ -12,12 +12,11 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const load_names[] = {
-	[LOAD_IIFNAME] = "iifname",	    [LOAD_OIFNAME] = "oifname",
-	[LOAD_IP_SADDR] = "ip saddr",	    [LOAD_IP_DADDR] = "ip daddr",
-	[LOAD_IP6_SADDR] = "ip6 saddr",	    [LOAD_IP6_DADDR] = "ip6 daddr",
-	[LOAD_L4PROTO] = "meta l4proto",    [LOAD_TH_DPORT] = "th dport",
-	[LOAD_TH_SPORT] = "th sport",	    [LOAD_CT_ORIG_PROTO_DST] = "ct original proto-dst",
-	[LOAD_ICMPV6_TYPE] = "icmpv6 type",
+	[LOAD_IIFNAME] = "iifname",	 [LOAD_OIFNAME] = "oifname",
+	[LOAD_IP_SADDR] = "ip saddr",	 [LOAD_IP_DADDR] = "ip daddr",
+	[LOAD_IP6_SADDR] = "ip6 saddr",	 [LOAD_IP6_DADDR] = "ip6 daddr",
+	[LOAD_L4PROTO] = "meta l4proto", [LOAD_TH_DPORT] = "th dport",
+	[LOAD_TH_SPORT] = "th sport",	 [LOAD_ICMPV6_TYPE] = "icmpv6 type",
 };
 
 static const struct {
@@ -119,7 +118,7 @@ static void add_dynset(const char *verb, const struct ruleset_expr *e, struct bu
 	if (e->kind == EXPR_DYNSET_LIMIT) {
 		buf_str(out, " limit ");
 		text_rate(e->rate, e->unit, e->burst, out);
-	} else {
+	} else if (e->kind == EXPR_DYNSET_CONNS) {
 		buf_printf(out, " ct count %u", e->number);
 	}
 	buf_str(out, " }");
@@ -132,6 +131,7 @@ static void add_statement(const struct ruleset_expr *e, struct buf *out)
 		buf_printf(out, "limit name \"%s\"", e->name);
 		return;
 	case EXPR_DYNSET_LIMIT:
+	case EXPR_DYNSET_STAY:
 		add_dynset("update", e, out);
 		return;
 	case EXPR_DYNSET_CONNS:

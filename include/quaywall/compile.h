@@ -39,6 +39,21 @@ struct ruleset *compile_ruleset(const struct compiled *c);
  * caller frees. */
 struct ruleset *compile_bridge_ruleset(const struct compiled *c);
 
+/* Whether a container that becomes known can have flows that are refused from then on: where its address,
+ * unknown, was not refused, or the host's own packets, which never are while it is unknown, can be. */
+bool compile_endpoint_tightens(const struct compiled *c);
+
+/* An answer of a flow that is to be cut, as it is without conntrack. */
+struct compile_answer {
+	struct addr src, dst; /* of one family */
+	uint8_t protocol;     /* one with ports */
+	uint16_t sport, dport;
+};
+
+/* The set of such answers, in a ruleset that refuses anything, and an element of it. */
+const char *compile_cut_set(uint8_t family);
+void compile_cut_element(const struct compile_answer *a, struct ruleset_element *ret);
+
 /* Whether some policy or default can refuse a packet between two containers of one bridge, so that
  * br_netfilter is needed. */
 bool compile_needs_bridge_filter(const struct compiled *c);

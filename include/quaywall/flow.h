@@ -10,6 +10,8 @@
 #include "quaywall/addr.h"
 #include "quaywall/error.h"
 
+struct nlattr;
+
 /* One entry of conntrack, as far as a verdict takes it. */
 struct flow_entry {
 	struct addr orig_src, orig_dst;	  /* as the first packet was sent */
@@ -29,14 +31,31 @@ struct flow_table; /* a ctnetlink connection, of one namespace */
 int flow_open(int netns_fd, struct flow_table **ret, struct error *err);
 void flow_close(struct flow_table *t);
 
-/* Calls REFUSED for every entry, and deletes those for which it says true. *RET_CUT counts those.
- * An entry that has gone meanwhile is fine. Returns 0 or a negative errno. */
-int flow_cut(struct flow_table *t, bool (*refused)(const struct flow_entry *entry, void *data),
-	     void *data, size_t *ret_cut, struct error *err);
+/* Entries to be deleted. */
+struct flow_list {
+	struct flow_doomed {
+		struct flow_entry entry;
+		struct nlattr *orig; /* its name, as the kernel gave it */
+	} * items;
+	size_t len, cap;
+};
+
+void flow_list_done(struct flow_list *l);
+
+/* Calls REFUSED for every entry, and adds those for which it says true to *RET, which must be empty.
+ * Returns 0 or a negative errno. */
+int flow_find(struct flow_table *t, bool (*refused)(const struct flow_entry *entry, void *data),
+	      void *data, struct flow_list *ret, struct error *err);
+
+/* Deletes the entries. One that has gone meanwhile is fine; one that cannot be deleted keeps none of the
+ * others, and the first reason comes back. *RET_CUT, set in any case, counts those that were. */
+int flow_delete(struct flow_table *t, const struct flow_list *l, size_t *ret_cut,
+		struct error *err);
 
 static inline void flow_cleanup(struct flow_table **t)
 {
 	flow_close(*t);
 }
 
-#define CLEANUP_FLOW __attribute__((cleanup(flow_cleanup)))
+#define CLEANUP_FLOW	  __attribute__((cleanup(flow_cleanup)))
+#define CLEANUP_FLOW_LIST __attribute__((cleanup(flow_list_done)))

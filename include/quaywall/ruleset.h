@@ -92,8 +92,7 @@ enum ruleset_load {
 	LOAD_L4PROTO,
 	LOAD_TH_DPORT, /* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
 	LOAD_TH_SPORT,
-	LOAD_CT_ORIG_PROTO_DST, /* only behind EXPR_L4PROTO of a protocol with ports */
-	LOAD_ICMPV6_TYPE,	/* only behind EXPR_L4PROTO of ICMPv6 */
+	LOAD_ICMPV6_TYPE, /* only behind EXPR_L4PROTO of ICMPv6 */
 };
 
 enum ruleset_expr_kind {
@@ -121,6 +120,7 @@ enum ruleset_expr_kind {
 	EXPR_LIMIT,	   /* limit name "NAME": goes on only within the limit */
 	EXPR_DYNSET_LIMIT, /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
 	EXPR_DYNSET_CONNS, /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
+	EXPR_DYNSET_STAY,  /* update @SET { LOADS }: the element's time begins again */
 	EXPR_COUNTER,	   /* counter */
 	EXPR_LOG,	   /* log prefix "TEXT" group NUMBER */
 	EXPR_REJECT_RST,   /* reject with tcp reset */

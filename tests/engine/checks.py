@@ -77,7 +77,7 @@ class World:
         named = {"com.docker.network.bridge.name": "qwback0"}
         bed.engine.network("back", "172.30.2.0/24", "fd00:2::/64", named)
         bed.engine.network("old", "172.30.3.0/24")
-        published = ("8080:80", "8443:443", "8053:53/udp", "8123:123/udp")
+        published = ("8080:80", "8443:443", "8053:53/udp", "8123:123/udp", "8600:600", "8601:8601/udp")
         self.web = self._box("shop-web-1", "front", "shop/web", published)
         self.db = self._box("shop-db-1", "front", "shop/db")
         self.worker = self._box("shop-worker-1", "front", "shop/worker")

@@ -12,16 +12,20 @@ from .lan import Lan
 from .probe import Answer, Ask, Held, Place, eventually, matrix, reach, reach_all, serve, stays
 from .roots import GENERATIONS, ensure_root
 from .state import State
+from .streams import Carried, Live, Many
 
 __all__ = [
     "GENERATIONS",
     "Answer",
     "Ask",
+    "Carried",
     "Container",
     "Engine",
     "Held",
     "HostEngine",
     "Lan",
+    "Live",
+    "Many",
     "Place",
     "PrivateEngine",
     "Quaywall",

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-SOURCE = Path(__file__).resolve().parent.parent / "probe.c"
+SOURCES = Path(__file__).resolve().parent.parent
 
 
 def base() -> Path:
@@ -30,16 +30,20 @@ def locked(path: Path, wait: bool) -> IO[bytes] | None:
     return file
 
 
-def build_probe() -> Path:
-    """The static helper, built once for each version of its source."""
-    target = base() / "probe"
-    with locked(base() / "probe.lock", wait=True):
-        if not target.exists() or target.stat().st_mtime < SOURCE.stat().st_mtime:
+def build_tool(name: str) -> Path:
+    """A static helper, built once for each version of its source."""
+    target, source = base() / name, SOURCES / f"{name}.c"
+    with locked(base() / f"{name}.lock", wait=True):
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             fresh = target.with_suffix(".new")
             flags = ["-std=gnu17", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static"]
-            subprocess.run(["gcc", *flags, "-o", fresh, SOURCE], check=True)
+            subprocess.run(["gcc", *flags, "-o", fresh, source], check=True)
             fresh.rename(target)
     return target
+
+
+def build_probe() -> Path:
+    return build_tool("probe")
 
 
 def remove_cgroups(name: str) -> None:

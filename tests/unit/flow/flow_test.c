@@ -148,6 +148,16 @@ static bool look(const struct flow_entry *entry, void *data)
 	return s->refuse_all || (s->refuse_port && entry->reply_sport == s->refuse_port);
 }
 
+static int find_and_delete(struct flow_table *t,
+			   bool (*refused)(const struct flow_entry *entry, void *data), void *data,
+			   size_t *ret, struct error *err)
+{
+	CLEANUP_FLOW_LIST struct flow_list doomed = {0};
+	int r = flow_find(t, refused, data, &doomed, err);
+
+	return r < 0 ? r : flow_delete(t, &doomed, ret, err);
+}
+
 static size_t cut(struct seen *s)
 {
 	struct flow_table *t = NULL;
@@ -157,7 +167,7 @@ static size_t cut(struct seen *s)
 
 	s->len = 0;
 	assert_int_equal(flow_open(-1, &t, &err), 0);
-	r = flow_cut(t, look, s, &n, &err);
+	r = find_and_delete(t, look, s, &n, &err);
 	flow_close(t);
 	if (r < 0)
 		fail_msg("%s", error_text(&err));
@@ -327,7 +337,7 @@ static void test_a_successor_of_the_same_tuple_stays(void **state)
 	stay_on_this_cpu();
 	must_make(&(struct spec) {"10.0.0.1", "10.0.0.2", IPPROTO_TCP, 1, 80, NULL, 0});
 	assert_int_equal(flow_open(-1, &t, NULL), 0);
-	assert_int_equal(flow_cut(t, replace, &replaced, &n, NULL), 0);
+	assert_int_equal(find_and_delete(t, replace, &replaced, &n, NULL), 0);
 	assert_true(replaced);
 	assert_int_equal(n, 0);
 	assert_int_equal(count(), 2);
@@ -347,7 +357,7 @@ static void test_opens_in_another_namespace(void **state)
 	assert_int_equal(flow_open(other, &t, NULL), 0);
 	/* And this thread is back where it was. */
 	assert_int_equal(count(), 0);
-	assert_int_equal(flow_cut(t, look, &s, &n, NULL), 0);
+	assert_int_equal(find_and_delete(t, look, &s, &n, NULL), 0);
 	assert_int_equal(s.len, 1);
 	free(s.items);
 }

@@ -118,6 +118,38 @@ static void test_interfaces_are_not_in_an_entry(void **state)
 	assert_true(plain("172.18.0.3", "198.51.100.7", 80));
 }
 
+static bool comes_back(uint8_t protocol, const char *from, uint16_t from_port, const char *to,
+		       uint16_t to_port)
+{
+	struct flow_entry e = {
+		.protocol = protocol, .reply_sport = to_port, .reply_dport = from_port};
+
+	addr_parse(to, &e.reply_src);
+	addr_parse(from, &e.reply_dst);
+	return cut_can_come_back(w.compiled, &e);
+}
+
+static void test_answers_that_would_begin_a_flow(void **state)
+{
+	(void)state;
+	assert_true(comes_back(IPPROTO_TCP, "172.18.0.3", 40000, "172.18.0.2", 22));
+	/* Also where a rule allows the flow the other way round: it begins with a SYN. */
+	assert_true(comes_back(IPPROTO_TCP, "172.18.0.2", 5432, "172.18.0.3", 22));
+	/* What is refused by itself needs no help. */
+	assert_false(comes_back(IPPROTO_UDP, "172.18.0.3", 40000, "172.18.0.2", 53));
+	/* Between others nothing is refused. */
+	assert_true(comes_back(IPPROTO_UDP, "198.51.100.9", 40000, "192.0.2.1", 53));
+	assert_false(comes_back(IPPROTO_GRE, "198.51.100.9", 0, "192.0.2.1", 0));
+}
+
+static void test_link_local_strangers(void **state)
+{
+	(void)state;
+	assert_true(plain("fe80::99", "fd00:18::3", 80));
+	/* The metadata service of a cloud is somewhere outside. */
+	assert_false(plain("172.19.0.2", "169.254.169.254", 80));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -128,6 +160,8 @@ int main(void)
 		TEST(test_an_unknown_end_is_refused),
 		TEST(test_published_ports),
 		TEST(test_docker_proxys_two_halves),
+		TEST(test_answers_that_would_begin_a_flow),
+		TEST(test_link_local_strangers),
 		TEST(test_interfaces_are_not_in_an_entry),
 	};
 

@@ -238,15 +238,13 @@ static void add_lookups(struct ruleset *r)
 	RULE(c, VERDICT_RETURN,
 	     LOOKUP("from_shop/db.range6", LOAD_IP6_SADDR, LOAD_L4PROTO, LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN, L4(6),
-	     LOOKUP("publish_shop/web.tcp4", LOAD_IP_SADDR, LOAD_CT_ORIG_PROTO_DST));
-	RULE(c, VERDICT_RETURN, L4(6),
 	     LOOKUP("publish_shop/web.tcp4", LOAD_IP_SADDR, LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN, L4(6),
 	     LOOKUP("q_out_if", LOAD_OIFNAME, LOAD_IP6_DADDR, LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN, LOOKUP("q_protocols", LOAD_L4PROTO));
 	RULE(c, VERDICT_RETURN, L4(17), LOOKUP("q_ports", LOAD_TH_DPORT));
 	RULE(c, VERDICT_RETURN, L4(17), LOOKUP("q_ranges", LOAD_TH_DPORT));
-	RULE(c, VERDICT_RETURN, L4(17), LOOKUP("q_allports", LOAD_CT_ORIG_PROTO_DST));
+	RULE(c, VERDICT_RETURN, L4(17), LOOKUP("q_allports", LOAD_TH_SPORT));
 	RULE(c, VERDICT_RETURN, LOOKUP("q_all4", LOAD_IP_SADDR));
 	RULE(c, VERDICT_RETURN, LOOKUP("q_subnets4", LOAD_IP_DADDR));
 	RULE(c, VERDICT_RETURN, LOOKUP("q_all6", LOAD_IP6_SADDR));
@@ -273,6 +271,10 @@ static void add_lookups(struct ruleset *r)
 	      .rate = 7,
 	      .unit = 3600,
 	      .burst = 9,
+	      .name = (char *)"lim6",
+	      LOADS(LOAD_IP6_SADDR, LOAD_TH_DPORT)});
+	RULE(c, VERDICT_DROP, L4(17),
+	     {.kind = EXPR_DYNSET_STAY,
 	      .name = (char *)"lim6",
 	      LOADS(LOAD_IP6_SADDR, LOAD_TH_DPORT)});
 	RULE_TO(c, "shop.yaml:4 isolate", VERDICT_GOTO, "refuse", {.kind = EXPR_COUNTER});

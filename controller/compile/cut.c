@@ -1,0 +1,95 @@
+#include "ruleset-internal.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "quaywall/mem.h"
+
+/*
+ * Answers of flows that were cut. Conntrack, which has forgotten the flow, would take an answer that was on its
+ * way (or that TCP sends again, or that one who streams goes on to send) for the first packet of a flow the
+ * other way round. Where that is allowed, all that the refused end sends would pass as its answers.
+ *
+ * Whoever cuts puts the answers' addresses and ports here first. What does not begin a TCP flow never does, so
+ * that stays until nobody sends any more: TCP tries again after two minutes at the latest. A datagram may begin a flow
+ * by itself, as in protocols that use one port at both ends, and is let go in time.
+ */
+
+#define CHAIN_CUT    "answers_of_cut_flows"
+#define STAY_SECONDS 180
+#define MOST	     65535
+
+const char *compile_cut_set(uint8_t family)
+{
+	return family == AF_INET6 ? "cut6" : "cut4";
+}
+
+void compile_cut_element(const struct compile_answer *a, struct ruleset_element *ret)
+{
+	struct key k = {.len = 0};
+
+	key_addr(&k, &a->src);
+	key_protocol(&k, a->protocol);
+	key_port(&k, a->sport);
+	key_addr(&k, &a->dst);
+	key_port(&k, a->dport);
+	*ret = (struct ruleset_element) {.verdict = VERDICT_NONE};
+	memcpy(ret->key, k.bytes, sizeof(ret->key));
+	memcpy(ret->key_end, k.bytes, sizeof(ret->key_end));
+}
+
+static void write_set(const struct writer *w, int f)
+{
+	struct ruleset_set *set = ruleset_add_set(
+		w->r, compile_cut_set(families[f]), SET_DYNAMIC,
+		FIELDS(family_field(f), FIELD_PROTOCOL, FIELD_PORT, family_field(f), FIELD_PORT));
+
+	set->timeout = STAY_SECONDS;
+	set->size = MOST;
+}
+
+/* [meta l4proto tcp] SADDR . l4proto . sport . DADDR . dport @cut4 [update @cut4 { … }] drop */
+static void write_drop(struct ruleset_chain *chain, int f, bool stays)
+{
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+	struct ruleset_expr stay = {
+		.kind = EXPR_DYNSET_STAY,
+		.name = (char *)compile_cut_set(families[f]),
+		.loads = {family_saddr(f), LOAD_L4PROTO, LOAD_TH_SPORT, family_daddr(f),
+			  LOAD_TH_DPORT},
+		.nloads = 5,
+	};
+
+	if (stays)
+		rule_l4proto(rule, IPPROTO_TCP);
+	rule_lookup(rule, stay.name, false, stay.loads, stay.nloads);
+	if (stays)
+		ruleset_add_expr(rule, &stay);
+	rule_verdict(rule, VERDICT_DROP, NULL);
+}
+
+void write_cut(const struct writer *w)
+{
+	struct ruleset_chain *chain;
+
+	if (!w->c->enforcing)
+		return;
+	chain = ruleset_add_chain(w->r, CHAIN_CUT, HOOK_NONE, 0);
+	for (int f = 0; f < 2; f++) {
+		write_set(w, f);
+		write_drop(chain, f, true);
+		write_drop(chain, f, false);
+	}
+}
+
+/* ct state new jump answers_of_cut_flows */
+void match_cut(const struct writer *w, struct ruleset_chain *chain)
+{
+	struct ruleset_rule *rule;
+
+	if (!w->c->enforcing)
+		return;
+	rule = ruleset_add_rule(chain, NULL);
+	rule_ct_state(rule, CT_NEW);
+	rule_verdict(rule, VERDICT_JUMP, CHAIN_CUT);
+}

@@ -235,8 +235,12 @@ static void subscribe(struct session *s)
 {
 	static const struct http_stream stream = {on_stream_begin, on_stream_chunk, on_stream_done};
 	CLEANUP_BUF struct buf path = BUF_INIT;
+	long long since = (long long)time(NULL) - SINCE_SECONDS;
 
-	buf_printf(&path, "/events?since=%lld&filters=", (long long)time(NULL) - SINCE_SECONDS);
+	/* A clock that stands before 1970 and a little would make a time that the engine cannot read. */
+	if (since < 0)
+		since = 0;
+	buf_printf(&path, "/events?since=%lld&filters=", since);
 	http_escape(events_filter, &path);
 	http_stream(s->http, buf_text(&path), &stream, s);
 }

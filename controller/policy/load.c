@@ -70,28 +70,31 @@ static int read_file(const char *path, struct buf *ret)
 	return read_all(fd, ret);
 }
 
-static bool read_or_report(const char *path, const char *file, struct policy_problems *p,
-			   struct buf *ret)
+/* R is what reading it said. */
+static bool is_text(int r, const struct buf *text, const char *file, struct policy_problems *p)
 {
-	int r = read_file(path, ret);
-
 	if (r == -EINVAL)
 		report(p, file, "not a regular file (expected %s)", "a YAML file");
 	else if (r < 0)
 		report(p, file, "cannot be read: %s (expected a readable file)", strerror(-r));
-	else if (ret->len > FILE_SIZE_MAX)
+	else if (text->len > FILE_SIZE_MAX)
 		report(p, file, "the file is over 16 MiB (expected %s)", "a smaller one");
 	else
 		return true;
 	return false;
 }
 
-static void load_file(struct loader *l, const char *path, const char *file)
+static int load_file(struct loader *l, const char *path, const char *file)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT;
+	int r = read_file(path, &text);
 
-	if (read_or_report(path, file, l->problems, &text))
+	/* No fault of the file's, and over some time. */
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO)
+		return r;
+	if (is_text(r, &text, file, l->problems))
 		policy_parse(l->set, file, buf_text(&text), text.len, l->problems);
+	return 0;
 }
 
 static bool is_policy_name(const char *name)
@@ -131,7 +134,7 @@ static int load_dir(struct loader *l, const char *dir, const char *prefix)
 	for (size_t i = 0; r == 0 && i < names.len; i++) {
 		char *path CLEANUP_FREE = mem_printf("%s/%s", dir, names.items[i]);
 		char *file CLEANUP_FREE = mem_printf("%s%s", prefix, names.items[i]);
-		load_file(l, path, file);
+		r = load_file(l, path, file);
 	}
 	return r;
 }
@@ -174,15 +177,11 @@ static bool is_dir(const char *path)
 
 static int load_path(struct loader *l, const char *path, struct error *err)
 {
-	if (!is_dir(path)) {
-		load_file(l, path, path);
-		return 0;
-	}
 	size_t len = strlen(path);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	char *prefix CLEANUP_FREE = mem_printf("%.*s/", (int)len, path);
-	int r = load_dir(l, path, prefix);
+	int r = is_dir(path) ? load_dir(l, path, prefix) : load_file(l, path, path);
 	return r < 0 ? error_set(err, r, "%s: cannot be read: %s", path, strerror(-r)) : 0;
 }
 

@@ -17,6 +17,7 @@
 #define GROUP	     "quaywall"
 #define ROOTS_PLACES 4
 #define PATIENCE_MS  5000 /* for the whole of a connection */
+#define REST_MS	     200
 
 struct control_client {
 	struct control *control;
@@ -151,6 +152,24 @@ static struct control_client **free_place(struct control *c, uid_t uid)
 	return NULL;
 }
 
+static void rest_over(void *data)
+{
+	struct control *c = data;
+
+	c->listener.events = POLLIN;
+	loop_remove_timer(c->loop, &c->rest);
+}
+
+/* Who waits keeps the listener readable: without a rest, this would be a busy loop. */
+static void rest(struct control *c)
+{
+	c->rest = (struct loop_timer) {.expired = rest_over, .data = c};
+	if (!loop_add_timer(c->loop, &c->rest))
+		return;
+	loop_timer_set(&c->rest, REST_MS);
+	c->listener.events = 0;
+}
+
 static void listener_ready(void *data, short revents)
 {
 	struct control *c = data;
@@ -160,6 +179,8 @@ static void listener_ready(void *data, short revents)
 	socklen_t len = sizeof(who);
 
 	(void)revents;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+		rest(c);
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
@@ -252,6 +273,7 @@ void control_close(struct control *c)
 		if (c->clients[i])
 			client_close(c->clients[i]);
 	loop_remove(c->loop, &c->listener);
+	loop_remove_timer(c->loop, &c->rest);
 	unlink(c->path);
 	close(c->listener.fd);
 	free(c->path);

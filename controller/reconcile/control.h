@@ -23,6 +23,7 @@ struct control {
 	void *data;
 	char *path; /* NULL while closed */
 	struct loop_source listener;
+	struct loop_timer rest; /* until when nobody is let in, for want of descriptors */
 	struct control_client *clients[CONTROL_CLIENTS_MAX];
 };
 

@@ -67,11 +67,13 @@ static void watch_files(struct daemon *d, const char *policies)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 
-	if (d->watch.fd >= 0)
-		loop_remove(&d->loop, &d->on_watch);
+	loop_remove(&d->loop, &d->on_watch);
 	if (watchdir_reset(&d->watch, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "files are not watched, reload by SIGHUP", "cause",
 			 error_text(&err), NULL);
+		loop_timer_hasten(&d->reload_timer, TRY_AGAIN_MS);
+		if (d->watch.fd >= 0)
+			loop_add(&d->loop, &d->on_watch);
 		return;
 	}
 	watchdir_add(&d->watch, d->options->config ? d->options->config : RECONCILE_CONFIG);
@@ -242,8 +244,8 @@ bool daemon_load(struct daemon *d)
 		    policy_problems_errors(&d->problems) ? "files have errors" : error_text(&err));
 	log_line(LOG_LEVEL_ERROR, "policies refused, the set in force stays", "cause",
 		 d->load_error, NULL);
-	/* Where the kernel, not a file, is in the way, that can pass. */
-	if (d->failures > failures)
+	/* Where the kernel or a shortage, not a file, is in the way, that can pass. */
+	if (d->failures > failures || r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO)
 		loop_timer_set(&d->reload_timer, TRY_AGAIN_MS);
 	return false;
 }

@@ -16,7 +16,8 @@ void notify_send(const char *fmt, ...)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	CLEANUP_FD int fd = -1;
+	static int fd =
+		-1; /* kept: without it, a process that is short of descriptors would be taken for dead */
 	char text[512];
 	va_list args;
 	size_t len;
@@ -30,7 +31,8 @@ void notify_send(const char *fmt, ...)
 	memcpy(addr.sun_path, path, len);
 	if (path[0] == '@')
 		addr.sun_path[0] = '\0'; /* the abstract namespace: no terminator counts */
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	/* The service manager may be gone or its queue full: neither is a reason to stop. */

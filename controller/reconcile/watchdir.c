@@ -29,10 +29,12 @@ static void forget(struct watchdir *w)
 
 int watchdir_reset(struct watchdir *w, struct error *err)
 {
-	forget(w);
-	w->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (w->fd < 0)
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0)
 		return error_set(err, -errno, "inotify: %s", strerror(errno));
+	forget(w);
+	w->fd = fd;
 	return 0;
 }
 

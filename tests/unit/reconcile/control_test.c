@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -165,6 +166,26 @@ static void test_too_many_clients(void **state)
 		close(fds[i]);
 }
 
+/* It is not asked again and again, and served once there are some. */
+static void test_no_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	int client = dial(f), next = dup(client);
+	struct rlimit before, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	close(next);
+	none = (struct rlimit) {(rlim_t)next, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	loop_turn(&f->loop, NULL);
+	assert_int_equal(f->loop.nsources, 1);
+	assert_int_equal(f->control.listener.events, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(write(client, "{}\n", 3) == 3);
+	expect_answer(f, client, "{\"exit\":0,\"result\":{}}\n");
+	assert_int_equal(f->loop.ntimers, 0);
+}
+
 static void test_a_living_daemon_is_not_pushed_aside(void **state)
 {
 	struct fixture *f = *state;
@@ -219,6 +240,7 @@ int main(void)
 		TEST(test_a_request_without_end),
 		TEST(test_a_silent_client_only_loses_its_own_connection),
 		TEST(test_too_many_clients),
+		TEST(test_no_descriptors),
 		TEST(test_a_living_daemon_is_not_pushed_aside),
 		TEST(test_a_dead_daemons_socket_is_replaced),
 		TEST(test_something_else_is_left_alone),

@@ -17,6 +17,7 @@
 struct loader {
 	struct policy_set *set;
 	struct policy_problems *problems;
+	struct policy_files *keep; /* or NULL */
 };
 
 struct names {
@@ -92,8 +93,14 @@ static int load_file(struct loader *l, const char *path, const char *file)
 	/* No fault of the file's, and over some time. */
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO)
 		return r;
-	if (is_text(r, &text, file, l->problems))
-		policy_parse(l->set, file, buf_text(&text), text.len, l->problems);
+	if (!is_text(r, &text, file, l->problems))
+		return 0;
+	policy_parse(l->set, file, buf_text(&text), text.len, l->problems);
+	if (!l->keep)
+		return 0;
+	struct policy_file kept = {.name = mem_strdup(file), .len = text.len};
+	kept.text = buf_steal(&text);
+	MEM_PUSH(l->keep, kept);
 	return 0;
 }
 
@@ -153,7 +160,13 @@ static int finish(struct loader *l, size_t errors_before, struct policy_set **re
 int policy_load(const char *dir, struct policy_problems *p, struct policy_set **ret,
 		struct error *err)
 {
-	struct loader l = {.set = policy_set_new(), .problems = p};
+	return policy_load_keeping(dir, p, ret, NULL, err);
+}
+
+int policy_load_keeping(const char *dir, struct policy_problems *p, struct policy_set **ret,
+			struct policy_files *keep, struct error *err)
+{
+	struct loader l = {.set = policy_set_new(), .problems = p, .keep = keep};
 	size_t errors = policy_problems_errors(p);
 	int r = load_dir(&l, dir, "");
 
@@ -201,21 +214,65 @@ int policy_load_files(char *const *paths, size_t n, struct policy_problems *p,
 	return finish(&l, errors, ret);
 }
 
+int policy_files_parse(const struct policy_files *files, struct policy_problems *p,
+		       struct policy_set **ret)
+{
+	struct loader l = {.set = policy_set_new(), .problems = p};
+	size_t errors = policy_problems_errors(p);
+
+	for (size_t i = 0; i < files->len; i++) {
+		const struct policy_file *f = &files->items[i];
+		policy_parse(l.set, f->name, f->text, f->len, p);
+	}
+	return finish(&l, errors, ret);
+}
+
+void policy_file_done(struct policy_file *f)
+{
+	free(f->name);
+	free(f->text);
+	*f = (struct policy_file) {.name = NULL};
+}
+
+void policy_files_done(struct policy_files *files)
+{
+	for (size_t i = 0; i < files->len; i++)
+		policy_file_done(&files->items[i]);
+	free(files->items);
+	*files = (struct policy_files) {NULL, 0, 0};
+}
+
 int settings_load(const char *path, bool required, struct policy_problems *p, struct settings **ret,
 		  struct error *err)
+{
+	struct policy_file file = {.name = NULL};
+	int r = settings_load_keeping(path, required, p, ret, &file, err);
+
+	policy_file_done(&file);
+	return r;
+}
+
+int settings_load_keeping(const char *path, bool required, struct policy_problems *p,
+			  struct settings **ret, struct policy_file *keep, struct error *err)
 {
 	struct buf text CLEANUP_BUF = BUF_INIT;
 	int r = read_file(path, &text);
 
-	if (r == -ENOENT && !required) {
-		*ret = settings_new();
-		return 0;
-	}
-	if (r < 0)
+	if (r < 0 && (r != -ENOENT || required))
 		return error_set(err, r, "%s: cannot be read: %s", path, strerror(-r));
-	struct settings *s = settings_parse(path, buf_text(&text), text.len, p);
+	if (r == 0) {
+		keep->name = mem_strdup(path);
+		keep->len = text.len;
+		keep->text = buf_steal(&text);
+	}
+	struct settings *s = settings_of_file(keep, p);
 	if (!s)
 		return -EINVAL;
 	*ret = s;
 	return 0;
+}
+
+struct settings *settings_of_file(const struct policy_file *file, struct policy_problems *p)
+{
+	return file->name ? settings_parse(file->name, file->text, file->len, p) : settings_new();
 }

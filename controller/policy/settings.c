@@ -24,6 +24,7 @@ struct settings *settings_new(void)
 		.refuse_world = REFUSE_DROP,
 		.antispoof = true,
 		.counters = true,
+		.watch = true,
 		.plaintext = PLAINTEXT_ALERT,
 		.log_rate = 20,
 		.log_unit = POLICY_SECOND,
@@ -43,6 +44,7 @@ void settings_free(struct settings *s)
 	free(s->tls_key);
 	free(s->policies);
 	free(s->control);
+	free(s->state);
 	free(s->metrics);
 	free(s->file);
 	free(s);
@@ -203,20 +205,23 @@ static void read_metrics(struct policy_problems *p, const struct node *root, str
 static void read_switches(struct policy_problems *p, const struct node *root, struct settings *s)
 {
 	const struct node *antispoof = keys_get(root, "antispoof"),
-			  *counters = keys_get(root, "counters");
+			  *counters = keys_get(root, "counters"), *watch = keys_get(root, "watch");
 
 	if (antispoof && scalar_bool(p, antispoof, "antispoof", &s->antispoof) && s->antispoof)
 		warn_not_in_force(p, keys_node(root, "antispoof"),
 				  "antispoof: binding to the container's own port (MAC, ARP, ND)");
 	if (counters)
 		scalar_bool(p, counters, "counters", &s->counters);
+	if (watch)
+		scalar_bool(p, watch, "watch", &s->watch);
 }
 
 static void read_root(struct policy_problems *p, const struct node *root, struct settings *s)
 {
-	static const char *const known[] = {
-		"docker",    "tls",	 "policies", "control", "preset",  "defaults", "refuse",
-		"antispoof", "counters", "overlay",  "log",	"metrics", NULL};
+	static const char *const known[] = {"docker", "tls",	   "policies", "control",
+					    "state",  "watch",	   "preset",   "defaults",
+					    "refuse", "antispoof", "counters", "overlay",
+					    "log",    "metrics",   NULL};
 
 	if (root->kind != NODE_MAPPING) {
 		problem_error(p, &root->where, "the settings are %s (expected KEY: VALUE, …)",
@@ -227,6 +232,7 @@ static void read_root(struct policy_problems *p, const struct node *root, struct
 	docker_read(p, root, s);
 	path_read(p, root, "policies", s->file, &s->policies);
 	path_read(p, root, "control", s->file, &s->control);
+	path_read(p, root, "state", s->file, &s->state);
 	read_preset(p, root, s);
 	read_defaults(p, root, s);
 	read_refuse(p, root, s);

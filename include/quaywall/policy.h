@@ -220,6 +220,31 @@ int policy_load(const char *dir, struct policy_problems *p, struct policy_set **
 int policy_load_files(char *const *paths, size_t n, struct policy_problems *p,
 		      struct policy_set **ret, struct error *err);
 
+/* ---- files as they were read ---- */
+
+/* One file's content, so that the same set can be had again when the file has changed. Good sets hold no NUL. */
+struct policy_file {
+	char *name; /* as `where` has it; NULL: no file */
+	char *text;
+	size_t len;
+};
+
+struct policy_files {
+	struct policy_file *items; /* in the order of their names */
+	size_t len, cap;
+};
+
+void policy_file_done(struct policy_file *f);
+void policy_files_done(struct policy_files *files);
+
+/* As policy_load(); KEEP (empty before) gets what was read, to be done in any case. */
+int policy_load_keeping(const char *dir, struct policy_problems *p, struct policy_set **ret,
+			struct policy_files *keep, struct error *err);
+
+/* The set of files that were kept. 0, or -EINVAL with errors in P. */
+int policy_files_parse(const struct policy_files *files, struct policy_problems *p,
+		       struct policy_set **ret);
+
 /* The set as canonical YAML, which parses to the same set: what `validate -v` prints. Selectors are
  * printed as resolved: with the project that the scope gives them, groups spelled out. */
 void policy_set_print(const struct policy_set *set, struct buf *out);
@@ -247,6 +272,7 @@ struct settings {
 	char *tls_ca, *tls_cert, *tls_key;	/* NULL without TLS */
 	char *policies;				/* the policy directory */
 	char *control;				/* the control socket */
+	char *state;				/* a folder; NULL: by the control socket */
 	enum policy_mode mode;			/* POLICY_ENFORCE or POLICY_AUDIT */
 	enum policy_default containers;		/* ALLOW, DENY */
 	enum policy_default unknown;		/* DENY, AUDIT, ALLOW */
@@ -256,6 +282,7 @@ struct settings {
 	enum policy_refusal refuse_containers, refuse_world;
 	bool antispoof;
 	bool counters; /* a counter in every element */
+	bool watch;    /* changed files are taken up by themselves */
 	enum overlay_plaintext plaintext;
 	bool deny_strangers;
 	uint32_t log_rate; /* packets a unit; 0: no log */
@@ -278,6 +305,13 @@ struct settings *settings_parse(const char *file, const char *text, size_t len,
 /* Reads PATH; one that is not there gives the defaults, unless REQUIRED. Returns as policy_load(). */
 int settings_load(const char *path, bool required, struct policy_problems *p, struct settings **ret,
 		  struct error *err);
+
+/* The same; KEEP (empty before) gets the file as it was read, and stays empty where there is none. */
+int settings_load_keeping(const char *path, bool required, struct policy_problems *p,
+			  struct settings **ret, struct policy_file *keep, struct error *err);
+
+/* The settings of a file that was kept; of one without a name, the defaults. NULL with errors in P. */
+struct settings *settings_of_file(const struct policy_file *file, struct policy_problems *p);
 
 static inline void policy_cleanup_set(struct policy_set **set)
 {

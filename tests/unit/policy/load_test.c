@@ -187,6 +187,39 @@ static void test_settings(void **state)
 	assert_int_equal(p.len, 1);
 }
 
+static void test_what_is_kept_parses_to_the_same(void **state)
+{
+	CLEANUP_PROBLEMS struct policy_problems p = {0};
+	CLEANUP_POLICY_SET struct policy_set *set = NULL, *again = NULL;
+	CLEANUP_SETTINGS struct settings *s = NULL;
+	struct policy_files files = {0};
+	struct policy_file file = {0};
+	CLEANUP_FREE char *path = mem_printf("%s/p.yaml", (char *)*state);
+
+	put(*state, "b.yml", "policy: b\nfor: all\n");
+	put(*state, "a.yaml", "policy: a\nfor: all\n");
+	assert_int_equal(policy_load_keeping(*state, &p, &set, &files, NULL), 0);
+	assert_int_equal(files.len, 2);
+	assert_string_equal(files.items[0].name, "a.yaml");
+	put(*state, "a.yaml", "something else\n");
+	assert_int_equal(policy_files_parse(&files, &p, &again), 0);
+	assert_names(again, "a.yaml=a b.yml=b");
+	policy_files_done(&files);
+
+	s = settings_of_file(&file, &p);
+	assert_int_equal(s->mode, POLICY_ENFORCE);
+	settings_free(s);
+	put(*state, "p.yaml", "defaults: {mode: audit}\n");
+	assert_int_equal(settings_load_keeping(path, true, &p, &s, &file, NULL), 0);
+	assert_string_equal(file.name, path);
+	settings_free(s);
+	s = settings_of_file(&file, &p);
+	assert_int_equal(s->mode, POLICY_AUDIT);
+	assert_string_equal(s->file, path);
+	policy_file_done(&file);
+	assert_int_equal(p.len, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
 int main(void)
@@ -200,6 +233,7 @@ int main(void)
 		TEST(test_a_file_is_no_folder),
 		TEST(test_files_and_folders_by_name),
 		TEST(test_settings),
+		TEST(test_what_is_kept_parses_to_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

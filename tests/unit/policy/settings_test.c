@@ -27,6 +27,8 @@ static void assert_are_defaults(const struct settings *s)
 	assert_int_equal(s->refuse_world, REFUSE_DROP);
 	assert_true(s->antispoof);
 	assert_true(s->counters);
+	assert_true(s->watch);
+	assert_null(s->state);
 	assert_int_equal(s->plaintext, PLAINTEXT_ALERT);
 	assert_false(s->deny_strangers);
 	assert_int_equal(s->log_rate, 20);

@@ -8,6 +8,7 @@
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
+#include "duration.h"
 
 #define AT(field) offsetof(struct arguments, field)
 
@@ -31,6 +32,8 @@ static const struct option {
 	 VERB_RUN | VERB_VALIDATE | VERB_PLAN | VERB_EXPLAIN,
 	 "a recorded snapshot takes the engine's place"},
 	{"--once", NULL, NULL, AT(once), VERB_RUN, "apply and leave"},
+	{"--confirm", NULL, "TIME", AT(confirm), VERB_RUN | VERB_RELOAD,
+	 "return to the policies before, unless 'quaywall confirm' comes within TIME (120s, 2m, 1h30m)"},
 	{"--debug", NULL, NULL, AT(debug), VERB_RUN, "log every transaction"},
 	{"--verbose", "-v", NULL, AT(verbose), VERB_VALIDATE,
 	 "print the policies as they are understood"},
@@ -127,6 +130,23 @@ static int take_word(struct parse *p, const char *word)
 	return 0;
 }
 
+static int check_confirm(const struct parse *p)
+{
+	const char *text = p->a->confirm;
+
+	if (!text)
+		return 0;
+	if (duration_parse(text, RECONCILE_CONFIRM_MAX, &p->a->confirm_s) < 0)
+		return error_set(p->err, -EINVAL,
+				 "option '--confirm': '%s' is no time (expected 120s, 2m, 1h30m or "
+				 "the like, at most 168h)",
+				 text);
+	if (p->a->once)
+		return error_set(p->err, -EINVAL,
+				 "'--once' leaves nobody who could return: not with '--confirm'");
+	return 0;
+}
+
 static int check_options(const struct parse *p)
 {
 	const struct verb *v = p->a->verb;
@@ -137,7 +157,7 @@ static int check_options(const struct parse *p)
 					 options[i].name);
 	if (v->bit == VERB_RUN && p->a->json)
 		return error_set(p->err, -EINVAL, "'run' does not take option '--json'");
-	return 0;
+	return check_confirm(p);
 }
 
 static int check_operands(const struct parse *p)
@@ -207,5 +227,6 @@ struct reconcile_options arguments_options(const struct arguments *a)
 		.docker = a->docker,
 		.control = a->control,
 		.snapshot = a->snapshot,
+		.confirm = a->confirm_s,
 	};
 }

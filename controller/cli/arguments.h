@@ -14,6 +14,8 @@ struct verb;
 struct arguments {
 	const struct verb *verb; /* NULL with --help alone */
 	const char *config, *policies, *docker, *control, *snapshot, *output;
+	const char *confirm; /* as it was written */
+	unsigned confirm_s;  /* 0: not given */
 	bool json, once, debug, verbose, help;
 	const char **operands; /* owned; the texts are argv's */
 	size_t noperands;
@@ -30,7 +32,8 @@ enum verb_bit {
 	VERB_FLUSH = 1u << 6,
 	VERB_SNAPSHOT = 1u << 7,
 	VERB_VERSION = 1u << 8,
-	VERB_ANY = 0x1ff,
+	VERB_CONFIRM = 1u << 9,
+	VERB_ANY = 0x3ff,
 };
 
 struct verb {

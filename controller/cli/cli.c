@@ -11,7 +11,9 @@
 const struct verb verbs[] = {
 	{"run", VERB_RUN, 0, 0, "", "enforce the policies, until told to stop",
 	 "The rules stay when it stops; 'quaywall flush' removes them.\n"
-	 "SIGHUP reads settings and policies anew, as a change of the files does by itself.\n",
+	 "SIGHUP reads settings and policies anew, as a change of the files does by itself.\n"
+	 "With --confirm, the policies that the last run confirmed return, or nothing if there are\n"
+	 "none, unless 'quaywall confirm' comes in time.\n",
 	 verb_run},
 	{"validate", VERB_VALIDATE, 0, SIZE_MAX, "[FILE...]",
 	 "check policies and run their expectations",
@@ -26,8 +28,8 @@ const struct verb verbs[] = {
 	 verb_plan},
 	{"status", VERB_STATUS, 0, 0, "", "show what the daemon enforces, and what it cannot",
 	 "Exit code 1: what is in force is not what files and engine say.\n"
-	 "JSON: version, state, pid, started, engine{}, policies{}, kernel{}, bridge_filter{},\n"
-	 "networks[], identities[], endpoints[], not_governed[{kind, what, why}].\n",
+	 "JSON: version, state, pid, started, engine{}, policies{}, confirm{}, kernel{},\n"
+	 "bridge_filter{}, networks[], identities[], endpoints[], not_governed[{kind, what, why}].\n",
 	 verb_status},
 	{"explain", VERB_EXPLAIN, 2, 3, "FROM TO [PORT[/PROTO]]",
 	 "say whether a flow is allowed, and by which rule",
@@ -40,8 +42,14 @@ const struct verb verbs[] = {
 	 verb_explain},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"
-	 "JSON: loaded, documents, problems (text).\n",
+	 "With --confirm, everything that changes from now on returns to what it was, unless\n"
+	 "'quaywall confirm' comes in time; also if the daemon or the machine is started anew.\n"
+	 "JSON: loaded, documents, problems (text), confirm{}, warnings[].\n",
 	 verb_reload},
+	{"confirm", VERB_CONFIRM, 0, 0, "", "keep the policies that are on trial",
+	 "Ends what 'run --confirm' or 'reload --confirm' began. Exit code 1: nothing is on trial.\n"
+	 "JSON: confirmed, documents, error.\n",
+	 verb_confirm},
 	{"flush", VERB_FLUSH, 0, 0, "", "remove everything quaywall made, at once",
 	 "A daemon that runs then enforces nothing until 'quaywall reload'.\n"
 	 "JSON: flushed.\n",

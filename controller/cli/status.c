@@ -86,8 +86,29 @@ static void add_policies(struct buf *out, const json_t *p)
 	buf_char(out, '\n');
 	if (*output_text(p, "error"))
 		buf_printf(out, "            last load refused: %s\n", output_text(p, "error"));
+	if (*output_text(p, "not_in_force"))
+		buf_printf(out, "            ATTENTION: %s\n", output_text(p, "not_in_force"));
 	add_lines(out, part(p, "errors"));
 	add_lines(out, part(p, "warnings"));
+}
+
+static void add_trial(struct buf *out, const json_t *t)
+{
+	const char *state = output_text(t, "state");
+	bool nothing = !strcmp(output_text(t, "before"), "nothing");
+
+	if (!strcmp(state, "pending"))
+		buf_printf(out,
+			   "on trial    until %s (%s s): then %s, unless 'quaywall confirm' comes "
+			   "before\n",
+			   output_text(t, "until"), output_text(t, "seconds_left"),
+			   nothing ? "nothing is enforced" : "the policies before return");
+	if (!strcmp(state, "over"))
+		buf_printf(out, "on trial    over since %s: %s\n", output_text(t, "since"),
+			   nothing ? "nothing is enforced" : "the policies before are in force");
+	if (*output_text(t, "error"))
+		buf_printf(out, "            not kept for a restart: %s\n",
+			   output_text(t, "error"));
 }
 
 static void add_kernel(struct buf *out, const json_t *k)
@@ -219,6 +240,7 @@ static void print_status(const json_t *s)
 		   output_text(s, "started"));
 	add_engine(&out, part(s, "engine"));
 	add_policies(&out, part(s, "policies"));
+	add_trial(&out, part(s, "confirm"));
 	add_kernel(&out, part(s, "kernel"));
 	add_bridge_filter(&out, part(s, "bridge_filter"));
 	add_documents(&out, part(part(s, "policies"), "documents"));

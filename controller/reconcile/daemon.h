@@ -2,8 +2,8 @@
  * daemon: the state of `run`, and what its parts do to it.
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
- * kernel, flows.c and cut.c end flows that it refuses, control.c and requests.c serve the control socket,
- * status.c tells. Only these log.
+ * kernel, flows.c and cut.c end flows that it refuses, confirm.c brings the set before back, control.c
+ * and requests.c serve the control socket, status.c tells. Only these log.
  */
 #pragma once
 
@@ -18,6 +18,7 @@
 #include "cut.h"
 #include "kernel.h"
 #include "loop.h"
+#include "trial.h"
 #include "watchdir.h"
 #include "world.h"
 
@@ -44,8 +45,17 @@ struct daemon {
 	bool ready;	  /* the service manager was told */
 	bool looked;	  /* through the flows that exist, since the start */
 	bool second_look; /* is due behind the next one */
+	bool resumes;	  /* the load that goes on ends a `flush` */
 	struct model *waiting;		 /* does not fit the host, perhaps only for this moment */
 	struct policy_problems problems; /* of the last load */
+
+	/* a set on trial */
+	struct trial trial;
+	char *state_folder;	     /* where it is kept */
+	unsigned trial_asked;	     /* s: the load that goes on is to be on trial; 0: it is not */
+	struct loop_source on_trial; /* the end of the trial */
+	char *trial_error;	     /* why the confirmed set is not, or not to be, kept */
+	char *not_in_force;	     /* why what the files say is not */
 
 	/* when to do again what is not to be done at once */
 	struct loop_timer reload_timer;	  /* files changed: debounced */
@@ -84,8 +94,20 @@ void daemon_done(struct daemon *d);
 /* Reads settings and policies, and brings them in force if they are good. Returns whether they are.
  */
 bool daemon_load(struct daemon *d);
+/* The same because somebody asks for it, which ends a `flush`; on trial for TRIAL_S seconds unless 0. */
+bool daemon_reload(struct daemon *d, unsigned trial_s);
+/* Watches where the files are now. To be called before they are read, so that no change is missed. */
+void daemon_follow_files(struct daemon *d);
 void daemon_watch_ready(void *data, short revents);
 void daemon_reload_due(void *data);
+
+/* The model that W is to be compiled with: the engine's last one, or the skeleton of now; none where there is
+ * neither. */
+int daemon_choose_model(struct daemon *d, struct world *w, struct error *err);
+/* Applies NEXT, as compiled, and puts it in force. On failure it is dropped. */
+int daemon_adopt(struct daemon *d, struct world *next, struct error *err);
+/* Puts NEXT in force, also where the kernel refuses what follows from it: that is tried again. */
+void daemon_put_in_force(struct daemon *d, struct world *next);
 
 /* Takes ownership of M, the engine's newest listing. */
 void daemon_take_model(struct daemon *d, struct model *m);
@@ -119,9 +141,28 @@ void daemon_schedule_cut(struct daemon *d, const struct world *w,
 			 const struct kernel_change *change);
 void daemon_cut_due(void *data);
 
+/* ---- confirm.c ---- */
+
+/* Reads what the last run kept. */
+int daemon_trial_open(struct daemon *d, struct error *err);
+/* At the start: puts the set that was confirmed last in force, if it is to be that and not what the files say.
+ * Returns whether it was. */
+bool daemon_trial_resume(struct daemon *d);
+/* daemon_adopt() of what was read from the files, on trial if that was asked for: nothing changes where the trial
+ * could not be kept. */
+int daemon_trial_adopt(struct daemon *d, struct world *next, struct error *err);
+/* What was read from the files is in force. */
+void daemon_trial_loaded(struct daemon *d);
+/* Whether a change of the files is to be taken up by itself; else says what keeps it from it. */
+bool daemon_takes_changes(struct daemon *d);
+/* QUAYWALL_FINDINGS: nothing is on trial. */
+enum reconcile_exit daemon_confirm(struct daemon *d, struct error *err);
+void daemon_trial_done(struct daemon *d);
+
 /* ---- status.c, requests.c ---- */
 
 json_t *daemon_status(struct daemon *d);
+json_t *daemon_trial_json(const struct daemon *d); /* what is on trial */
 /* Whether what is in force is what the files and the engine say. */
 bool daemon_is_fine(struct daemon *d);
 /* Answers one request of UID: {"exit": …, "result" | "error": …}. */

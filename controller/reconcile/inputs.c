@@ -84,9 +84,8 @@ static void watch_files(struct daemon *d, const char *policies)
 	loop_add(&d->loop, &d->on_watch);
 }
 
-/* Before the files are read, so that no change is missed. Wrong settings do not say where the policies are: those
- * in force do. */
-static void follow_files(struct daemon *d)
+/* Wrong settings do not say where the policies are: those in force do. */
+void daemon_follow_files(struct daemon *d)
 {
 	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
 	CLEANUP_SETTINGS struct settings *now = NULL;
@@ -119,9 +118,9 @@ void daemon_watch_ready(void *data, short revents)
 		loop_timer_set(&d->reload_timer, DEBOUNCE_MS);
 }
 
-/* The model that W is to be compiled with: the engine's last one, or the skeleton of now. None where the engine
- * never answered and no skeleton was laid: the table of the last run stays, or the engine has its chance first. */
-static int choose_model(struct daemon *d, struct world *w, struct error *err)
+/* None where the engine never answered and no skeleton was laid: the table of the last run stays, or the engine
+ * has its chance first. */
+int daemon_choose_model(struct daemon *d, struct world *w, struct error *err)
 {
 	if (d->skeleton)
 		return world_skeleton(d->host, &w->model, err);
@@ -129,8 +128,7 @@ static int choose_model(struct daemon *d, struct world *w, struct error *err)
 	return 0;
 }
 
-/* Compiles NEXT, applies it and puts it in force. On failure it is dropped. */
-static int adopt(struct daemon *d, struct world *next, struct error *err)
+int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 {
 	int r = next->compiled ? daemon_apply(d, next, err) : 0;
 
@@ -195,7 +193,7 @@ static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 	if (r == 0)
 		r = check_empty(d, &next, err);
 	if (r == 0)
-		r = choose_model(d, &next, err);
+		r = daemon_choose_model(d, &next, err);
 	if (r == 0 && next.model)
 		r = world_compile(&next, p);
 	if (r < 0) {
@@ -204,7 +202,7 @@ static int load(struct daemon *d, struct policy_problems *p, struct error *err)
 	}
 	if (d->world.settings)
 		warn_of_restart(d->world.settings, next.settings);
-	return adopt(d, &next, err);
+	return daemon_trial_adopt(d, &next, err);
 }
 
 static void log_loaded(const struct daemon *d)
@@ -224,13 +222,17 @@ bool daemon_load(struct daemon *d)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	struct policy_problems p = {NULL, 0, 0};
 	unsigned long failures = d->failures;
+	bool on_trial = d->trial_asked;
 	int r;
 
-	follow_files(d);
+	daemon_follow_files(d);
 	r = load(d, &p, &err);
 	d->asked = false;
-	if (r == 0)
+	d->trial_asked = 0;
+	if (r == 0) {
 		follow_moved_files(d);
+		daemon_trial_loaded(d);
+	}
 	policy_problems_done(&d->problems);
 	d->problems = p;
 	log_problems(&d->problems);
@@ -244,16 +246,41 @@ bool daemon_load(struct daemon *d)
 		    policy_problems_errors(&d->problems) ? "files have errors" : error_text(&err));
 	log_line(LOG_LEVEL_ERROR, "policies refused, the set in force stays", "cause",
 		 d->load_error, NULL);
-	/* Where the kernel or a shortage, not a file, is in the way, that can pass. */
-	if (d->failures > failures || r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO)
+	/* Where the kernel or a shortage, not a file, is in the way, that can pass; but a trial begins when it is asked
+	 * for. */
+	if (!on_trial &&
+	    (d->failures > failures || r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO))
 		loop_timer_set(&d->reload_timer, TRY_AGAIN_MS);
 	return false;
+}
+
+bool daemon_reload(struct daemon *d, unsigned trial_s)
+{
+	bool was_suspended = d->suspended;
+	bool good;
+
+	d->resumes = was_suspended;
+	d->suspended = false;
+	d->asked = true;
+	d->trial_asked = trial_s;
+	good = daemon_load(d);
+	d->resumes = false;
+	/* A set that was refused does not mean that the one in force stays away after a flush. */
+	if (!good && (trial_s || !d->world.compiled))
+		d->suspended = was_suspended;
+	else if (!good)
+		daemon_apply_due(d);
+	return good;
 }
 
 void daemon_reload_due(void *data)
 {
 	struct daemon *d = data;
 
+	if (!daemon_takes_changes(d)) {
+		daemon_follow_files(d);
+		return;
+	}
 	daemon_load(d);
 	notify_send("STATUS=%s", d->load_error ? d->load_error : "enforcing");
 }
@@ -265,8 +292,10 @@ static void compile_with(struct daemon *d, struct world *next, struct model *m)
 {
 	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
 
-	*next = (struct world) {
-		.settings = d->world.settings, .policies = d->world.policies, .model = m};
+	*next = (struct world) {.sources = d->world.sources,
+				.settings = d->world.settings,
+				.policies = d->world.policies,
+				.model = m};
 	if (!next->policies)
 		return;
 	if (world_compile(next, &p) < 0)
@@ -274,20 +303,13 @@ static void compile_with(struct daemon *d, struct world *next, struct model *m)
 	log_problems(&p);
 }
 
-/* The engine's word counts even where the kernel refuses what follows from it: it is tried again.
- */
-static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
+void daemon_put_in_force(struct daemon *d, struct world *next)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	struct world next;
-	bool is_first;
-	int r;
+	bool is_first = next->compiled && !d->world.compiled;
+	int r = next->compiled ? daemon_apply(d, next, &err) : 0;
 
-	compile_with(d, &next, m);
-	is_first = next.compiled && !d->world.compiled;
-	r = next.compiled ? daemon_apply(d, &next, &err) : 0;
-	world_replace(&d->world, &next);
-	d->skeleton = skeleton;
+	world_replace(&d->world, next);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);
 		return;
@@ -298,6 +320,16 @@ static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
 		daemon_bridge_filter(d);
 		daemon_ready(d);
 	}
+}
+
+/* The engine's word counts, whatever the kernel says of it. */
+static void put_in_force(struct daemon *d, struct model *m, bool skeleton)
+{
+	struct world next;
+
+	compile_with(d, &next, m);
+	d->skeleton = skeleton;
+	daemon_put_in_force(d, &next);
 }
 
 static void refuse_model(struct daemon *d, const struct error *err)

@@ -63,28 +63,56 @@ static json_t *problems_json(const struct policy_problems *p)
 	return reconcile_json_text(buf_text(&text));
 }
 
+/* The seconds of a trial; 0: none is asked for. */
+static bool take_confirm(const json_t *request, unsigned *ret)
+{
+	const json_t *confirm = json_object_get(request, "confirm");
+	json_int_t seconds = json_integer_value(confirm);
+
+	if (confirm &&
+	    (!json_is_integer(confirm) || seconds < 1 || seconds > RECONCILE_CONFIRM_MAX))
+		return false;
+	*ret = (unsigned)seconds;
+	return true;
+}
+
+static json_t *reload_json(const struct daemon *d, bool good)
+{
+	return json_pack("{s:b, s:o, s:I, s:o}", "loaded", good, "problems",
+			 problems_json(&d->problems), "documents",
+			 (json_int_t)(d->world.policies ? d->world.policies->ndocuments : 0),
+			 "confirm", daemon_trial_json(d));
+}
+
 static json_t *request_reload(struct daemon *d, const json_t *request)
 {
 	unsigned long failures = d->failures;
+	unsigned trial_s;
 	bool good;
 
-	(void)request;
+	if (!take_confirm(request, &trial_s))
+		return refusal(QUAYWALL_USAGE,
+			       "\"confirm\" is no number of seconds (at most a week)");
 	notify_reloading();
-	d->suspended = false;
-	d->asked = true;
-	good = daemon_load(d);
-	/* A set that was refused does not mean that the one in force stays away after a flush. */
-	if (!good && d->world.compiled)
-		daemon_apply_due(d);
+	good = daemon_reload(d, trial_s);
 	notify_send("READY=1\nSTATUS=%s", d->load_error ? d->load_error : "enforcing");
 	if (!good && !policy_problems_errors(&d->problems))
 		return refusal(d->failures > failures ? QUAYWALL_UNREACHABLE : QUAYWALL_USAGE,
 			       d->load_error);
-	return result(
-		good ? QUAYWALL_FINE : QUAYWALL_USAGE,
-		json_pack("{s:b, s:o, s:I}", "loaded", good, "problems",
-			  problems_json(&d->problems), "documents",
-			  (json_int_t)(d->world.policies ? d->world.policies->ndocuments : 0)));
+	return result(good ? QUAYWALL_FINE : QUAYWALL_USAGE, reload_json(d, good));
+}
+
+static json_t *request_confirm(struct daemon *d, const json_t *request)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	enum reconcile_exit code = daemon_confirm(d, &err);
+
+	(void)request;
+	if (code != QUAYWALL_FINE)
+		return refusal(code, error_text(&err));
+	return result(QUAYWALL_FINE, json_pack("{s:b, s:I, s:o}", "confirmed", 1, "documents",
+					       (json_int_t)d->world.policies->ndocuments, "error",
+					       reconcile_json_text(d->trial_error)));
 }
 
 static json_t *request_flush(struct daemon *d, const json_t *request)
@@ -119,9 +147,9 @@ static const struct request {
 	bool for_root; /* it changes something */
 	json_t *(*serve)(struct daemon *d, const json_t *request);
 } requests[] = {
-	{"status", false, request_status}, {"explain", false, request_explain},
-	{"plan", false, request_plan},	   {"reload", true, request_reload},
-	{"flush", true, request_flush},
+	{"status", false, request_status},  {"explain", false, request_explain},
+	{"plan", false, request_plan},	    {"reload", true, request_reload},
+	{"confirm", true, request_confirm}, {"flush", true, request_flush},
 };
 
 json_t *daemon_request(void *data, const json_t *request, uid_t uid)

@@ -30,10 +30,8 @@ static void signal_ready(void *data, short revents)
 		return;
 	}
 	notify_reloading();
-	d->suspended = false;
-	d->asked = true;
-	daemon_reload_due(d);
-	notify_send("READY=1");
+	daemon_reload(d, 0);
+	notify_send("READY=1\nSTATUS=%s", d->load_error ? d->load_error : "enforcing");
 }
 
 /* Blocks the signals before any thread is started, so that none inherits them open. */
@@ -177,6 +175,17 @@ static enum reconcile_exit start_without_policies(struct daemon *d, struct error
 	return QUAYWALL_USAGE;
 }
 
+/* What is to be in force: what the files say, or what they said when they were confirmed last. */
+static enum reconcile_exit load(struct daemon *d, struct error *err)
+{
+	if (daemon_trial_resume(d) || daemon_load(d))
+		return QUAYWALL_FINE;
+	if (!d->options->confirm || d->trial.state != TRIAL_NONE)
+		return start_without_policies(d, err);
+	error_set(err, -EINVAL, "%s", d->load_error);
+	return QUAYWALL_USAGE;
+}
+
 static enum reconcile_exit start(struct daemon *d, struct error *err)
 {
 	enum reconcile_exit code;
@@ -186,13 +195,11 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_UNREACHABLE;
 	if (open_control(d, err) < 0)
 		return QUAYWALL_USAGE;
-	if (open_kernel(d, err) < 0)
+	if (open_kernel(d, err) < 0 || daemon_trial_open(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
-	if (!daemon_load(d)) {
-		code = start_without_policies(d, err);
-		if (code != QUAYWALL_FINE)
-			return code;
-	}
+	code = load(d, err);
+	if (code != QUAYWALL_FINE)
+		return code;
 	if (open_engine(d, err) < 0)
 		return d->options->snapshot ? QUAYWALL_USAGE : QUAYWALL_UNREACHABLE;
 	if (d->kernel.applied)
@@ -215,6 +222,7 @@ void daemon_done(struct daemon *d)
 	kernel_done(&d->kernel);
 	if (d->on_signal.ready)
 		close(d->on_signal.fd);
+	daemon_trial_done(d);
 	policy_problems_done(&d->problems);
 	free(d->watched);
 	free(d->load_error);

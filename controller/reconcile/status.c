@@ -112,13 +112,35 @@ static json_t *policies_json(struct daemon *d)
 		json_array_append_new(files, reconcile_json_text(set->files[i]));
 	for (size_t i = 0; set && i < set->ndocuments; i++)
 		json_array_append_new(documents, document_json(&set->documents[i], s));
-	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "directory",
+	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "directory",
 			 reconcile_json_text(s->policies), "settings", reconcile_json_text(s->file),
 			 "mode", s->mode == POLICY_AUDIT ? "audit" : "enforce", "files", files,
 			 "documents", documents, "loaded", time_json(d->loaded), "error",
 			 reconcile_json_text(d->load_error), "errors",
 			 problems_json(&d->problems, POLICY_ERROR), "warnings",
-			 problems_json(&d->problems, POLICY_WARNING));
+			 problems_json(&d->problems, POLICY_WARNING), "not_in_force",
+			 reconcile_json_text(d->not_in_force));
+}
+
+json_t *daemon_trial_json(const struct daemon *d)
+{
+	static const char *const states[] = {
+		[TRIAL_NONE] = "none",
+		[TRIAL_PENDING] = "pending",
+		[TRIAL_OVER] = "over",
+	};
+	const struct trial *t = &d->trial;
+	bool pending = t->state == TRIAL_PENDING, none = t->state == TRIAL_NONE;
+	time_t left = pending ? (time_t)((trial_left(t) + 999) / 1000) : 0;
+
+	return json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "state", states[t->state], "since",
+		time_json(none ? 0 : (time_t)t->since), "until",
+		time_json(pending ? time(NULL) + left : 0), "seconds_left",
+		pending ? json_integer(left) : json_null(), "before",
+		none ? json_null() : json_string(t->known ? "policies" : "nothing"), "changed",
+		pending && !(d->world.policies && sources_equal(t->known, d->world.sources)),
+		"error", reconcile_json_text(d->trial_error));
 }
 
 /* ---- kernel ---- */
@@ -269,8 +291,8 @@ bool daemon_is_fine(struct daemon *d)
 	connected = s.state == DOCKER_CONNECTED;
 	docker_status_done(&s);
 	return connected && !d->suspended && !d->skeleton && d->world.compiled && !d->apply_error &&
-	       !d->load_error && !d->model_error && !d->cut_error && !d->filter_missing[0] &&
-	       !d->filter_missing[1] && !d->kernel.bridge_error;
+	       !d->load_error && !d->not_in_force && !d->model_error && !d->cut_error &&
+	       !d->filter_missing[0] && !d->filter_missing[1] && !d->kernel.bridge_error;
 }
 
 json_t *daemon_status(struct daemon *d)
@@ -282,12 +304,12 @@ json_t *daemon_status(struct daemon *d)
 	add_ungoverned(d, ungoverned, 0, "IPv4");
 	add_ungoverned(d, ungoverned, 1, "IPv6");
 	add_tagged(d, ungoverned);
-	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 			   QUAYWALL_VERSION, "state", state_of(d), "pid",
 			   count((unsigned long)getpid()), "started", time_json(d->started),
-			   "engine", engine_json(d), "policies", policies_json(d), "kernel",
-			   kernel_json(d), "bridge_filter", bridge_filter_json(d), "not_governed",
-			   ungoverned);
+			   "engine", engine_json(d), "policies", policies_json(d), "confirm",
+			   daemon_trial_json(d), "kernel", kernel_json(d), "bridge_filter",
+			   bridge_filter_json(d), "not_governed", ungoverned);
 	add_world(status, &d->world);
 	return status;
 }

@@ -6,6 +6,8 @@
 
 #include "quaywall/mem.h"
 
+#define STATE_FOLDER "/var/lib/quaywall"
+
 static void lay_over(char **setting, const char *option)
 {
 	if (!option)
@@ -21,16 +23,26 @@ static void lay_options(struct settings *s, const struct reconcile_options *opti
 	lay_over(&s->control, options->control);
 }
 
-int reconcile_load_settings(const struct reconcile_options *options, struct policy_problems *p,
-			    struct settings **ret, struct error *err)
+static int load_settings(const struct reconcile_options *options, struct policy_problems *p,
+			 struct settings **ret, struct policy_file *keep, struct error *err)
 {
 	const char *path = options->config ? options->config : RECONCILE_CONFIG;
-	int r = settings_load(path, options->config != NULL, p, ret, err);
+	int r = settings_load_keeping(path, options->config != NULL, p, ret, keep, err);
 
 	if (r < 0)
 		return r;
 	lay_options(*ret, options);
 	return 0;
+}
+
+int reconcile_load_settings(const struct reconcile_options *options, struct policy_problems *p,
+			    struct settings **ret, struct error *err)
+{
+	struct policy_file file = {.name = NULL};
+	int r = load_settings(options, p, ret, &file, err);
+
+	policy_file_done(&file);
+	return r;
 }
 
 struct settings *world_places(const struct reconcile_options *options)
@@ -48,9 +60,10 @@ struct settings *world_places(const struct reconcile_options *options)
 int world_load(struct world *w, const struct reconcile_options *options, struct policy_problems *p,
 	       struct error *err)
 {
-	int r = reconcile_load_settings(options, p, &w->settings, err);
-	int files;
+	int files, r;
 
+	w->sources = sources_new();
+	r = load_settings(options, p, &w->settings, &w->sources->settings, err);
 	/* Where the settings are wrong, the policies are still read from where they would be, so
 	 * that one run names every error. */
 	if (r < 0 && r != -EINVAL)
@@ -59,8 +72,32 @@ int world_load(struct world *w, const struct reconcile_options *options, struct 
 	const char *dir = options->policies ? options->policies
 					    : (w->settings ? w->settings : defaults)->policies;
 
-	files = policy_load(dir, p, &w->policies, err);
+	files = policy_load_keeping(dir, p, &w->policies, &w->sources->policies, err);
 	return files < 0 ? files : r;
+}
+
+int world_load_sources(struct world *w, const struct reconcile_options *options,
+		       const struct sources *sources, struct policy_problems *p)
+{
+	w->sources = sources_copy(sources);
+	w->settings = settings_of_file(&sources->settings, p);
+	if (!w->settings)
+		return -EINVAL;
+	lay_options(w->settings, options);
+	return policy_files_parse(&sources->policies, p, &w->policies);
+}
+
+char *world_state_folder(const struct settings *s)
+{
+	CLEANUP_SETTINGS struct settings *defaults = settings_new();
+
+	if (s->state)
+		return mem_strdup(s->state);
+	/* Not below /run: an unconfirmed set must not come in force by a reboot. A second daemon, told apart by
+	 * its control socket, has its own. */
+	if (strcmp(s->control, defaults->control) == 0)
+		return mem_strdup(STATE_FOLDER);
+	return mem_printf("%s.state", s->control);
 }
 
 int world_compile(struct world *w, struct policy_problems *p)
@@ -84,6 +121,8 @@ void world_drop(struct world *w, const struct world *other)
 		policy_set_free(w->policies);
 	if (w->settings != other->settings)
 		settings_free(w->settings);
+	if (w->sources != other->sources)
+		sources_free(w->sources);
 	*w = none;
 }
 

@@ -12,8 +12,10 @@
 #include "quaywall/model.h"
 #include "quaywall/policy.h"
 #include "quaywall/reconcile.h"
+#include "sources.h"
 
 struct world {
+	struct sources *sources; /* what settings and policies were read from */
 	struct settings *settings;
 	struct policy_set *policies; /* NULL: no set was ever good */
 	struct model *model;	     /* NULL: the engine was never listed */
@@ -25,9 +27,16 @@ struct world {
 int world_load(struct world *w, const struct reconcile_options *options, struct policy_problems *p,
 	       struct error *err);
 
+/* The same from sources that were kept, which stay the caller's; W gets a copy. */
+int world_load_sources(struct world *w, const struct reconcile_options *options,
+		       const struct sources *sources, struct policy_problems *p);
+
 /* The settings, or, where they are wrong, the defaults with the options laid over them: good for
  * finding the engine and the control socket, not for judging anything. The caller frees. */
 struct settings *world_places(const struct reconcile_options *options);
+
+/* The folder for what a restart must not forget. The caller frees. */
+char *world_state_folder(const struct settings *s);
 
 /* Compiles W, whose three inputs are there. -EINVAL with errors in P. P may be NULL: then what is
  * wrong with this model alone is left out instead. */

@@ -10,8 +10,8 @@
  *  - what is not as the files say is said loudly, in `status` and in the log.
  *
  * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
- * "flush" | "plan" | "explain", …}; explain takes "from", "to" and "port" (strings as on the
- * command line). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
+ * "confirm" | "flush" | "plan" | "explain", …}; explain takes "from", "to" and "port" (strings as on the
+ * command line), reload "confirm" (seconds). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
  * which the daemon closes.
  */
 #pragma once
@@ -33,13 +33,15 @@ enum reconcile_exit {
 };
 
 #define RECONCILE_CONFIG       "/etc/quaywall/quaywall.yaml"
-#define RECONCILE_REQUEST_SIZE 65536 /* the longest line of the control socket's clients */
+#define RECONCILE_CONFIRM_MAX  (7 * 86400) /* s: the longest trial */
+#define RECONCILE_REQUEST_SIZE 65536	   /* the longest line of the control socket's clients */
 
 /* What the command line says. NULL: the settings' own value. */
 struct reconcile_options {
 	const char *config; /* settings file; NULL: RECONCILE_CONFIG, which may be absent */
 	const char *policies, *docker, *control;
 	const char *snapshot; /* a recorded snapshot takes the engine's place */
+	unsigned confirm;     /* s: what `run` reads first is on trial for so long; 0: it is not */
 };
 
 /* Reads the settings file and lays the options over it. Returns as settings_load(). */

@@ -93,6 +93,7 @@ class Daemon:
         self.snapshot = folder / "host.json"
         shutil.copy(HOST / "host.json", self.snapshot)
         self.log = folder / "log"
+        self.options: list[str] = []  # of every verb
         self.processes: list[subprocess.Popen[bytes]] = []
         self.policy(POLICY)
 
@@ -103,6 +104,7 @@ class Daemon:
 
     def argv(self, *argv: str, enter: tuple[str, ...] = ()) -> list[str]:
         own = ["--control", str(self.control), "--docker", f"unix://{self.folder}/engine"]
+        own += self.options
         return self.space.argv(*enter, str(self.binary), *own, *argv)
 
     def call(self, *argv: str, enter: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -138,14 +140,19 @@ class Daemon:
         return self.verb(argv[0], *files, *argv[1:], code=code)
 
     def start(
-        self, wait_for: str = "enforcing", snapshot: bool = True, env: dict[str, str] | None = None
+        self,
+        *options: str,
+        wait_for: str = "enforcing",
+        snapshot: bool = True,
+        env: dict[str, str] | None = None,
+        enter: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
-        argv = ["run", "--debug", "--policies", str(self.policies)]
+        argv = ["run", "--debug", "--policies", str(self.policies), *options]
         if snapshot:
             argv += ["--snapshot", str(self.snapshot)]
         with open(self.log, "ab") as log:
             process = subprocess.Popen(
-                [*DIES_WITH_US, *self.argv(*argv)],
+                [*DIES_WITH_US, *self.argv(*argv, enter=enter)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

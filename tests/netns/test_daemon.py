@@ -316,9 +316,10 @@ def test_the_first_start_ends_only_what_it_refuses(daemon: Daemon) -> None:
 # ---- answers ----
 
 KEYS = {
-    "": "version state pid started engine policies kernel bridge_filter not_governed networks identities endpoints",
+    "": "version state pid started engine policies confirm kernel bridge_filter not_governed networks identities endpoints",
     "engine": "state url name version api_version error connects events repaired lost containers",
-    "policies": "directory settings mode files documents loaded error errors warnings",
+    "policies": "directory settings mode files documents loaded error errors warnings not_in_force",
+    "confirm": "state since until seconds_left before changed error",
     "kernel": "table present bridge_table owner applied transactions failures drift flows_cut error",
     "bridge_filter": "needed ipv4 ipv6",
 }
@@ -418,7 +419,7 @@ def test_only_root_changes_anything(daemon: Daemon) -> None:
     let_everybody_in(daemon)
     nobody = (*NOBODY, "--")
     assert daemon.call("status", enter=nobody).returncode == 0
-    for verb in ("flush", "reload"):
+    for verb in ("flush", "reload", "confirm"):
         done = daemon.call(verb, enter=nobody)
         assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
     assert daemon.table() == before

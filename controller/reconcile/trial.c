@@ -1,0 +1,339 @@
+#include "trial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <jansson.h>
+
+#include "quaywall/mem.h"
+#include "quaywall/reconcile.h"
+
+#define FRESH TRIAL_FILE ".new"
+
+static const char *const states[] = {
+	[TRIAL_NONE] = "none",
+	[TRIAL_PENDING] = "pending",
+	[TRIAL_OVER] = "over",
+};
+
+/* ---- time ---- */
+
+uint64_t trial_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void trial_boot(char ret[TRIAL_BOOT_MAX + 1])
+{
+	CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret, TRIAL_BOOT_MAX);
+
+	ret[n > 0 ? n : 0] = '\0';
+	ret[strspn(ret, "0123456789abcdef-")] = '\0';
+}
+
+uint64_t trial_left(const struct trial *t)
+{
+	char boot[TRIAL_BOOT_MAX + 1];
+	uint64_t now = trial_now();
+
+	trial_boot(boot);
+	if (strcmp(boot, t->boot) != 0 || now >= t->deadline)
+		return 0;
+	return t->deadline - now;
+}
+
+void trial_done(struct trial *t)
+{
+	sources_free(t->known);
+	*t = (struct trial) {.state = TRIAL_NONE};
+}
+
+/* ---- the format ---- */
+
+static json_t *file_json(const struct policy_file *f)
+{
+	return json_pack("{s:o, s:o}", "name", json_string(f->name), "text",
+			 json_stringn(f->len ? f->text : "", f->len));
+}
+
+static json_t *sources_json(const struct sources *s)
+{
+	json_t *policies = json_array();
+
+	if (!s)
+		return json_null();
+	for (size_t i = 0; i < s->policies.len; i++)
+		json_array_append_new(policies, file_json(&s->policies.items[i]));
+	return json_pack("{s:o, s:o}", "settings",
+			 s->settings.name ? file_json(&s->settings) : json_null(), "policies",
+			 policies);
+}
+
+/* NULL where some name or text cannot be said in JSON. */
+static char *document(const struct trial *t)
+{
+	char refused[17];
+	json_t *known = sources_json(t->known);
+	size_t files = t->known ? t->known->policies.len : 0;
+	CLEANUP_JSON json_t *j = NULL;
+
+	snprintf(refused, sizeof(refused), "%016" PRIx64, t->refused);
+	/* An item that could not be made is left out of a list without a word. */
+	if (json_array_size(json_object_get(known, "policies")) == files)
+		j = json_pack("{s:i, s:s, s:I, s:s, s:I, s:s, s:o}", "quaywall_trial", 1, "state",
+			      states[t->state], "deadline", (json_int_t)t->deadline, "boot",
+			      t->boot, "since", (json_int_t)t->since, "refused", refused, "known",
+			      known);
+	else
+		json_decref(known);
+	return j ? json_dumps(j, JSON_COMPACT) : NULL;
+}
+
+int trial_encode(const struct trial *t, struct buf *out)
+{
+	CLEANUP_FREE char *text = document(t);
+
+	if (!text)
+		return -EILSEQ;
+	buf_str(out, text);
+	buf_printf(out, "\nsum %016" PRIx64 "\n",
+		   sources_hash(SOURCES_HASH_INIT, text, strlen(text)));
+	return 0;
+}
+
+static bool take_file(const json_t *j, struct policy_file *ret)
+{
+	const json_t *name = json_object_get(j, "name"), *text = json_object_get(j, "text");
+
+	if (!json_is_string(name) || !json_is_string(text))
+		return false;
+	ret->name = mem_strdup(json_string_value(name));
+	ret->len = json_string_length(text);
+	ret->text = mem_strndup(json_string_value(text), ret->len);
+	return true;
+}
+
+static bool take_sources(const json_t *j, struct sources *ret)
+{
+	const json_t *settings = json_object_get(j, "settings"),
+		     *policies = json_object_get(j, "policies");
+	size_t i;
+	json_t *item;
+
+	if (!json_is_null(settings) && !take_file(settings, &ret->settings))
+		return false;
+	json_array_foreach(policies, i, item) {
+		struct policy_file f = {.name = NULL};
+
+		if (!take_file(item, &f))
+			return false;
+		MEM_PUSH(&ret->policies, f);
+	}
+	return json_is_array(policies);
+}
+
+static bool take_state(const char *name, enum trial_state *ret)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(states); i++)
+		if (strcmp(states[i], name) == 0) {
+			*ret = (enum trial_state)i;
+			return true;
+		}
+	return false;
+}
+
+static bool take_number(const json_t *j, int64_t *ret)
+{
+	if (!json_is_integer(j) || json_integer_value(j) < 0)
+		return false;
+	*ret = json_integer_value(j);
+	return true;
+}
+
+static bool take_document(json_t *j, struct trial *t)
+{
+	const json_t *known = json_object_get(j, "known");
+	const char *boot = json_string_value(json_object_get(j, "boot")),
+		   *refused = json_string_value(json_object_get(j, "refused"));
+	int64_t deadline;
+
+	if (json_integer_value(json_object_get(j, "quaywall_trial")) != 1 ||
+	    !take_state(json_string_value(json_object_get(j, "state")), &t->state) ||
+	    !take_number(json_object_get(j, "deadline"), &deadline) ||
+	    !take_number(json_object_get(j, "since"), &t->since) || !boot ||
+	    strlen(boot) > TRIAL_BOOT_MAX || !refused)
+		return false;
+	t->deadline = (uint64_t)deadline;
+	memcpy(t->boot, boot, strlen(boot) + 1);
+	t->refused = strtoull(refused, NULL, 16);
+	if (json_is_null(known))
+		return true;
+	t->known = sources_new();
+	return take_sources(known, t->known);
+}
+
+/* How long the document is, if the line below it is its checksum. */
+static bool check_sum(const char *data, size_t len, size_t *ret)
+{
+	const char *end = memchr(data, '\n', len);
+	char want[32];
+	size_t n = end ? (size_t)(end - data) : 0;
+
+	if (!end)
+		return false;
+	snprintf(want, sizeof(want), "\nsum %016" PRIx64 "\n",
+		 sources_hash(SOURCES_HASH_INIT, data, n));
+	*ret = n;
+	return len - n == strlen(want) && memcmp(end, want, len - n) == 0;
+}
+
+int trial_decode(const char *data, size_t len, struct trial *ret, struct error *err)
+{
+	struct trial t = {.state = TRIAL_NONE};
+	CLEANUP_JSON json_t *j = NULL;
+	size_t n;
+
+	if (!len || !check_sum(data, len, &n))
+		return error_set(err, -EBADMSG, "the checksum is wrong");
+	j = json_loadb(data, n, 0, NULL);
+	if (!take_document(j, &t)) {
+		trial_done(&t);
+		return error_set(err, -EBADMSG, "the content is not what this version writes");
+	}
+	*ret = t;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* The folder, open. What others may write to is not believed: it decides which policies are in force. */
+static int open_dir(const char *dir, bool make, int *ret, struct error *err)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat st;
+
+	if (make && mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: cannot be made: %s", dir, strerror(errno));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, -errno, "%s: %s", dir, strerror(errno));
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return error_set(err, -EPERM,
+				 "%s: others may write there (expected our own, mode 0755 at most)",
+				 dir);
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
+static int write_all(int fd, const struct buf *text)
+{
+	size_t done = 0;
+
+	while (done < text->len) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* On the disk before its name is: a rename that outran its content would leave an empty file. */
+static int replace(int dir, const struct buf *text)
+{
+	CLEANUP_FD int fd =
+		openat(dir, FRESH, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : write_all(fd, text);
+
+	if (r == 0 && renameat(dir, FRESH, dir, TRIAL_FILE) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlinkat(dir, FRESH, 0);
+		return r;
+	}
+	return fsync(dir) < 0 ? -errno : 0;
+}
+
+int trial_write(const char *dir, const struct trial *t, struct error *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_FD int fd = -1;
+	int r;
+
+	if (trial_encode(t, &text) < 0)
+		return error_set(err, -EILSEQ, "the name of a policy file is no UTF-8");
+	if (text.len > TRIAL_SIZE_MAX)
+		return error_set(err, -EFBIG, "the policies are over %u MiB", TRIAL_SIZE_MAX >> 20);
+	r = open_dir(dir, true, &fd, err);
+	if (r < 0)
+		return r;
+	r = replace(fd, &text);
+	return r < 0 ? error_set(err, r, "%s/" TRIAL_FILE ": cannot be written: %s", dir,
+				 strerror(-r))
+		     : 0;
+}
+
+static int read_all(int fd, struct buf *ret)
+{
+	char chunk[65536];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		buf_add(ret, chunk, (size_t)n);
+		if (ret->len > TRIAL_SIZE_MAX)
+			return -EFBIG;
+	}
+	return 0;
+}
+
+int trial_read(const char *dir, struct trial *ret, struct error *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_FD int folder = -1;
+	CLEANUP_FD int fd = -1;
+	int r = open_dir(dir, false, &folder, err);
+
+	if (r < 0)
+		return r;
+	fd = openat(folder, TRIAL_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	r = fd < 0 ? -errno : read_all(fd, &text);
+	if (r == 0)
+		r = trial_decode(buf_text(&text), text.len, ret, err);
+	else
+		error_set(err, r, "%s", strerror(-r));
+	return r < 0 ? error_wrap(err, r, "%s/" TRIAL_FILE, dir) : 0;
+}
+
+int trial_remove(const char *dir, struct error *err)
+{
+	CLEANUP_FD int fd = -1;
+	int r = open_dir(dir, false, &fd, err);
+
+	if (r == 0 && (unlinkat(fd, TRIAL_FILE, 0) < 0 || fsync(fd) < 0))
+		r = -errno;
+	if (r == -ENOENT) {
+		error_done(err);
+		return 0;
+	}
+	return r < 0 ? error_set(err, r, "%s/" TRIAL_FILE ": cannot be removed: %s", dir,
+				 strerror(-r))
+		     : 0;
+}

@@ -20,11 +20,13 @@ const struct verb verbs[] = {
 	 "The world for the expectations is the snapshot, else the engine, else invented.\n"
 	 "Exit code 1: an expectation fails; 2: the files have errors.\n"
 	 "JSON: valid, world, world_note, policies, expectations{held, failed}, problems[{file,\n"
-	 "line, column, severity, text}], canonical (with -v).\n",
+	 "line, column, severity, text}], warnings[], canonical (with -v).\n",
 	 verb_validate},
 	{"plan", VERB_PLAN, 0, 0, "", "show what 'run' would change in the kernel",
+	 "Warns where an SSH session to or through a container would end: this one, and what else\n"
+	 "conntrack knows of.\n"
 	 "Exit code 1: something would change.\n"
-	 "JSON: changes, diff (text).\n",
+	 "JSON: changes, diff (text), warnings[].\n",
 	 verb_plan},
 	{"status", VERB_STATUS, 0, 0, "", "show what the daemon enforces, and what it cannot",
 	 "Exit code 1: what is in force is not what files and engine say.\n"

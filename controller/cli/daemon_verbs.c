@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "quaywall/mem.h"
 #include "quaywall/nft.h"
 #include "call.h"
 #include "output.h"
+#include "session.h"
 
 static void print_trial(const json_t *trial)
 {
@@ -26,6 +28,7 @@ static void print_trial(const json_t *trial)
 static void print_reload(const json_t *answer, int code)
 {
 	fputs(output_text(answer, "problems"), stderr);
+	session_print(json_object_get(answer, "warnings"));
 	if (code != QUAYWALL_FINE) {
 		fputs("quaywall: the files have errors, the set in force stays\n", stderr);
 		return;
@@ -38,7 +41,9 @@ static void print_reload(const json_t *answer, int code)
 int verb_reload(const struct arguments *a)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "reload");
+	CLEANUP_FREE char *session = session_connection();
+	CLEANUP_JSON json_t *request =
+		json_pack("{s:s, s:s?}", "verb", "reload", "session", session);
 	CLEANUP_JSON json_t *answer = NULL;
 	int code;
 

@@ -4,16 +4,19 @@
 #include <linux/netfilter.h>
 #include <stdio.h>
 
+#include "quaywall/mem.h"
 #include "quaywall/nft.h"
 #include "call.h"
 #include "offline.h"
 #include "output.h"
+#include "session.h"
 
 /* Only root may read the kernel's rules; the daemon can for whoever may ask it. It knows nothing of other files
  * than its own. */
 static int ask_daemon(const struct arguments *a, json_t **ret)
 {
-	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "plan");
+	CLEANUP_FREE char *session = session_connection();
+	CLEANUP_JSON json_t *request = json_pack("{s:s, s:s?}", "verb", "plan", "session", session);
 
 	if (a->snapshot || a->policies || a->docker)
 		return QUAYWALL_UNREACHABLE;
@@ -38,6 +41,7 @@ static int compare_kernel(const struct arguments *a, struct offline *o, json_t *
 	if (r < 0)
 		return QUAYWALL_UNREACHABLE;
 	*ret = reconcile_plan(o->compiled, inet, bridge);
+	json_object_set_new(*ret, "warnings", session_warnings(o->compiled, o->model));
 	return QUAYWALL_FINE;
 }
 
@@ -57,6 +61,8 @@ static int print_plan(const struct arguments *a, const json_t *plan)
 {
 	bool changes = json_integer_value(json_object_get(plan, "changes")) > 0;
 
+	if (!a->json)
+		session_print(json_object_get(plan, "warnings"));
 	if (a->json)
 		output_json(plan);
 	else if (changes)

@@ -8,6 +8,7 @@
 #include "quaywall/mem.h"
 #include "offline.h"
 #include "output.h"
+#include "session.h"
 
 struct validation {
 	struct offline o;
@@ -15,12 +16,14 @@ struct validation {
 	char *note;	   /* the same for a person */
 	size_t held, failed;
 	bool load_failed; /* the files have errors */
+	json_t *warnings; /* of sessions that would end; NULL: not looked for */
 };
 
 static void validation_done(struct validation *v)
 {
 	offline_done(&v->o);
 	free(v->note);
+	json_decref(v->warnings);
 }
 
 #define CLEANUP_VALIDATION __attribute__((cleanup(validation_done)))
@@ -72,6 +75,9 @@ static int check(struct validation *v, const struct arguments *a, struct error *
 	v->held = compile_run_expects(v->o.compiled, &v->o.problems);
 	v->failed = policy_problems_errors(&v->o.problems) - errors;
 	compile_lint(v->o.compiled, &v->o.problems);
+	/* A snapshot may be of another host. */
+	if (v->world && strcmp(v->world, "engine") == 0)
+		v->warnings = session_warnings(v->o.compiled, v->o.model);
 	return v->failed ? QUAYWALL_FINDINGS : QUAYWALL_FINE;
 }
 
@@ -110,6 +116,7 @@ static void print_json(const struct validation *v, const struct arguments *a, in
 		      reconcile_json_text(v->note), "policies",
 		      (json_int_t)(set ? set->ndocuments : 0), "expectations", "held",
 		      (json_int_t)v->held, "failed", (json_int_t)v->failed, "problems", problems);
+	json_object_set_new(j, "warnings", v->warnings ? json_incref(v->warnings) : json_array());
 	if (err->text)
 		json_object_set_new(j, "error", reconcile_json_text(err->text));
 	if (a->verbose && set) {
@@ -162,6 +169,8 @@ int verb_validate(const struct arguments *a)
 	CLEANUP_VALIDATION struct validation v = {.world = NULL};
 	int code = validate(&v, a, &err);
 
+	if (!a->json)
+		session_print(v.warnings);
 	if (a->json)
 		print_json(&v, a, code, &err);
 	else

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -119,6 +120,21 @@ static struct tuple read_tuple(const struct nlattr *nest)
 	return t;
 }
 
+static bool read_established(const struct nlattr *protoinfo)
+{
+	const struct nlattr *nest, *attr;
+	bool established = false;
+
+	mnl_attr_for_each_nested(nest, protoinfo) {
+		if (mnl_attr_get_type(nest) != CTA_PROTOINFO_TCP)
+			continue;
+		mnl_attr_for_each_nested(attr, nest)
+			if (mnl_attr_get_type(attr) == CTA_PROTOINFO_TCP_STATE)
+				established = read_u8(attr) == TCP_CONNTRACK_ESTABLISHED;
+	}
+	return established;
+}
+
 static bool is_whole(const struct tuple *t)
 {
 	return addr_is_set(&t->src) && addr_is_set(&t->dst);
@@ -144,6 +160,9 @@ bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 			break;
 		case CTA_STATUS:
 			e.dnat = read_be32(attr) & IPS_DST_NAT;
+			break;
+		case CTA_PROTOINFO:
+			e.established = read_established(attr);
 			break;
 		case CTA_ZONE:
 			e.zone = read_be16(attr);

@@ -91,30 +91,37 @@ static bool touches_container(const struct flow *f)
 	       f->from.kind == END_UNKNOWN || f->to.kind == END_UNKNOWN;
 }
 
-bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e)
+bool cut_judge(const struct compiled *c, const struct model *m, const struct flow_entry *e,
+	       struct flow *f)
 {
-	struct flow f = {
+	*f = (struct flow) {
 		.from = compile_end_of_addr(c, &e->orig_src),
 		.to = compile_end_of_addr(c, &e->reply_src),
 		.protocol = e->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : e->protocol,
 		.port = e->reply_sport,
 	};
-
-	look_through_host(c, &f);
-	note_strangers(&f);
-	if (!touches_container(&f))
+	look_through_host(c, f);
+	note_strangers(f);
+	if (!touches_container(f))
 		return false;
-	if (f.protocol == IPPROTO_ICMP)
-		f.port = 0;
-	if (e->dnat && f.from.kind == END_OUTSIDE) {
-		f.published = true;
-		f.published_port = e->orig_dport;
+	if (f->protocol == IPPROTO_ICMP)
+		f->port = 0;
+	if (e->dnat && f->from.kind == END_OUTSIDE) {
+		f->published = true;
+		f->published_port = e->orig_dport;
 	}
-	if (f.from.kind == END_OUTSIDE)
-		return is_refused_by_all(c, m, &f, &f.from);
-	if (f.to.kind == END_OUTSIDE)
-		return is_refused_by_all(c, m, &f, &f.to);
-	return is_refused(c, &f);
+	if (f->from.kind == END_OUTSIDE)
+		return is_refused_by_all(c, m, f, &f->from);
+	if (f->to.kind == END_OUTSIDE)
+		return is_refused_by_all(c, m, f, &f->to);
+	return is_refused(c, f);
+}
+
+bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e)
+{
+	struct flow f;
+
+	return cut_judge(c, m, e, &f);
 }
 
 /* ---- answers ---- */

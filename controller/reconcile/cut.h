@@ -16,6 +16,10 @@
 /* Whether the entry's first packet would be refused now; false where it touches no container. */
 bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e);
 
+/* The same; *RET is the flow that was judged. */
+bool cut_judge(const struct compiled *c, const struct model *m, const struct flow_entry *e,
+	       struct flow *ret);
+
 /* Whether an answer of the refused flow would begin a flow that nothing refuses and no rule names. */
 bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e);
 

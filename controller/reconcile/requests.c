@@ -55,6 +55,18 @@ static json_t *request_explain(struct daemon *d, const json_t *request)
 		      answer);
 }
 
+/* Of who asks, and of what conntrack knows. */
+static json_t *warnings_json(struct daemon *d, const json_t *request)
+{
+	struct reconcile_session own;
+	bool known = reconcile_session_parse(text_of(request, "session"), &own);
+
+	if (!d->world.compiled || d->skeleton)
+		return json_array();
+	return reconcile_session_warnings(d->world.compiled, d->world.model, d->flows,
+					  known ? &own : NULL);
+}
+
 static json_t *problems_json(const struct policy_problems *p)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
@@ -87,6 +99,7 @@ static json_t *reload_json(const struct daemon *d, bool good)
 static json_t *request_reload(struct daemon *d, const json_t *request)
 {
 	unsigned long failures = d->failures;
+	json_t *answer;
 	unsigned trial_s;
 	bool good;
 
@@ -99,7 +112,9 @@ static json_t *request_reload(struct daemon *d, const json_t *request)
 	if (!good && !policy_problems_errors(&d->problems))
 		return refusal(d->failures > failures ? QUAYWALL_UNREACHABLE : QUAYWALL_USAGE,
 			       d->load_error);
-	return result(good ? QUAYWALL_FINE : QUAYWALL_USAGE, reload_json(d, good));
+	answer = reload_json(d, good);
+	json_object_set_new(answer, "warnings", good ? warnings_json(d, request) : json_array());
+	return result(good ? QUAYWALL_FINE : QUAYWALL_USAGE, answer);
 }
 
 static json_t *request_confirm(struct daemon *d, const json_t *request)
@@ -132,13 +147,13 @@ static json_t *request_plan(struct daemon *d, const json_t *request)
 	json_t *plan;
 	bool changes;
 
-	(void)request;
 	if (!d->world.compiled)
 		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
 	if (kernel_read(&d->kernel, &err) < 0)
 		return refusal(QUAYWALL_UNREACHABLE, error_text(&err));
 	plan = reconcile_plan(d->world.compiled, d->kernel.applied, d->kernel.bridge);
 	changes = json_integer_value(json_object_get(plan, "changes")) > 0;
+	json_object_set_new(plan, "warnings", warnings_json(d, request));
 	return result(changes ? QUAYWALL_FINDINGS : QUAYWALL_FINE, plan);
 }
 

@@ -23,6 +23,7 @@ struct flow_entry {
 	uint8_t icmp_type, icmp_code;
 	uint16_t zone;
 	bool dnat;
+	bool established; /* TCP alone: neither opening nor closing */
 	uint32_t id;
 };
 

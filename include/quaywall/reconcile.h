@@ -11,7 +11,7 @@
  *
  * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
  * "confirm" | "flush" | "plan" | "explain", …}; explain takes "from", "to" and "port" (strings as on the
- * command line), reload "confirm" (seconds). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
+ * command line), reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
  * which the daemon closes.
  */
 #pragma once
@@ -68,6 +68,23 @@ struct explain_query {
  * a wrong port, no pair of one family. */
 int reconcile_explain(const struct compiled *c, const struct model *m,
 		      const struct explain_query *q, json_t **ret, struct error *err);
+
+/* ---- the administrator's own session ---- */
+
+/* What SSH_CONNECTION says of a session, as its server sees it. */
+struct reconcile_session {
+	struct addr client, server;
+	uint16_t client_port, server_port; /* host order */
+};
+
+/* Reads "198.51.100.9 40000 192.0.2.1 22". False where TEXT (NULL too) is none. */
+bool reconcile_session_parse(const char *text, struct reconcile_session *ret);
+
+/* A sentence for each SSH session that C refuses, with the FILE:LINE that does: ["…"], the caller's. Sessions are OWN
+ * (NULL: not known) and what FLOWS, conntrack (NULL: not to be had), knows of TCP flows to a port 22. */
+struct flow_table;
+json_t *reconcile_session_warnings(const struct compiled *c, const struct model *m,
+				   struct flow_table *flows, const struct reconcile_session *own);
 
 /* ---- shared with the offline verbs ---- */
 

@@ -5,7 +5,7 @@ import subprocess
 
 from program import Program
 
-SNAPSHOT_KEYS = {"valid", "world", "world_note", "policies", "expectations", "problems"}
+SNAPSHOT_KEYS = {"valid", "world", "world_note", "policies", "expectations", "problems", "warnings"}
 
 
 def test_validate(program: Program) -> None:

@@ -41,7 +41,7 @@ def quiet(daemon: Daemon) -> Daemon:
     return daemon
 
 
-def try_narrow(daemon: Daemon, within: str = "2s") -> str:
+def try_narrow(daemon: Daemon, within: str = "4s") -> str:
     daemon.policy(NARROW)
     return daemon.verb("reload", "--confirm", within)
 
@@ -55,14 +55,14 @@ def is_narrow(daemon: Daemon) -> bool:
 
 def test_confirmed_in_time(quiet: Daemon) -> None:
     quiet.start()
-    out = try_narrow(quiet, "3s")
-    assert out.startswith("1 policy in force\non trial until 20") and "(3 s): then the policies" in out
+    out = try_narrow(quiet, "6s")
+    assert out.startswith("1 policy in force\non trial until 20") and "(6 s): then the policies" in out
     assert is_narrow(quiet)
     assert trial(quiet)["state"] == "pending"
     quiet.verb("status")
     assert quiet.verb("confirm") == "confirmed: 1 policy in force\n"
     assert trial(quiet)["state"] == "none"
-    time.sleep(3.5)
+    time.sleep(6.5)
     assert is_narrow(quiet)
     done = quiet.call("confirm")
     assert (done.returncode, done.stderr) == (1, "quaywall: nothing is on trial\n")
@@ -73,7 +73,7 @@ def test_not_confirmed(quiet: Daemon) -> None:
     before = quiet.table()
     try_narrow(quiet)
     assert is_narrow(quiet)
-    assert eventually(lambda: quiet.table() == before, 5)
+    assert eventually(lambda: quiet.table() == before, 20)
     assert quiet.allows(*WEB_TO_DB)
     status = json.loads(quiet.verb("status", "--json", code=1))
     assert status["state"] == "enforcing"
@@ -91,9 +91,9 @@ def test_settings_return_too(quiet: Daemon) -> None:
     quiet.start()
     config = quiet.folder / "quaywall.yaml"
     config.write_text(config.read_text() + "defaults: {mode: audit}\n", encoding="utf-8")
-    quiet.verb("reload", "--confirm", "2s")
+    quiet.verb("reload", "--confirm", "4s")
     assert quiet.status()["policies"]["mode"] == "audit"
-    assert eventually(lambda: quiet.status()["policies"]["mode"] == "enforce", 5)
+    assert eventually(lambda: quiet.status()["policies"]["mode"] == "enforce", 20)
 
 
 def test_errors_keep_their_lines(quiet: Daemon) -> None:
@@ -103,14 +103,14 @@ def test_errors_keep_their_lines(quiet: Daemon) -> None:
     where = quiet.verb("explain", *WEB_TO_DB)
     assert "shop.yaml:5 " in where
     try_narrow(quiet, "1s")
-    assert eventually(lambda: quiet.call("explain", *WEB_TO_DB).stdout == where, 5)
+    assert eventually(lambda: quiet.call("explain", *WEB_TO_DB).stdout == where, 20)
 
 
 def test_flows_that_only_the_trial_allowed_are_cut(quiet: Daemon) -> None:
     quiet.policy(NARROW)
     quiet.start()
     quiet.policy(POLICY)
-    quiet.verb("reload", "--confirm", "4s")
+    quiet.verb("reload", "--confirm", "6s")
     with Talk(quiet) as talkers:
         refused, allowed = talkers.begin(5432), talkers.begin(5433)
         assert eventually(lambda: trial(quiet)["state"] == "over", 10)
@@ -123,12 +123,12 @@ def test_flows_that_only_the_trial_allowed_are_cut(quiet: Daemon) -> None:
 def test_all_that_changes_meanwhile_returns(daemon: Daemon) -> None:
     """Where changed files are taken up by themselves: say so first, then change."""
     daemon.start()
-    out = daemon.verb("reload", "--confirm", "4s")
+    out = daemon.verb("reload", "--confirm", "8s")
     assert "note: the files were in force already" in out
     daemon.policy(NARROW)
-    assert eventually(lambda: is_narrow(daemon), 3)
+    assert eventually(lambda: is_narrow(daemon), 6)
     assert trial(daemon)["changed"]
-    assert eventually(lambda: not is_narrow(daemon), 6)
+    assert eventually(lambda: not is_narrow(daemon), 20)
     daemon.policy(NARROW + "# again\n")
     time.sleep(1)
     assert not is_narrow(daemon)
@@ -138,9 +138,9 @@ def test_all_that_changes_meanwhile_returns(daemon: Daemon) -> None:
 def test_nothing_changed(daemon: Daemon) -> None:
     daemon.start()
     daemon.verb("reload", "--confirm", "1s")
-    assert eventually(lambda: trial(daemon)["state"] == "none", 5)
+    assert eventually(lambda: trial(daemon)["state"] == "none", 20)
     daemon.policy(NARROW)
-    assert eventually(lambda: is_narrow(daemon), 3)
+    assert eventually(lambda: is_narrow(daemon), 20)
 
 
 # ---- afterwards ----
@@ -149,7 +149,7 @@ def test_nothing_changed(daemon: Daemon) -> None:
 def test_reload_takes_the_files_for_good(quiet: Daemon) -> None:
     quiet.start()
     try_narrow(quiet, "1s")
-    assert eventually(lambda: trial(quiet)["state"] == "over", 5)
+    assert eventually(lambda: trial(quiet)["state"] == "over", 20)
     assert quiet.verb("reload") == "1 policy in force\n"
     assert is_narrow(quiet)
     assert trial(quiet)["state"] == "none"
@@ -159,7 +159,7 @@ def test_reload_takes_the_files_for_good(quiet: Daemon) -> None:
 def test_reload_tries_again(quiet: Daemon) -> None:
     quiet.start()
     try_narrow(quiet, "1s")
-    assert eventually(lambda: trial(quiet)["state"] == "over", 5)
+    assert eventually(lambda: trial(quiet)["state"] == "over", 20)
     quiet.verb("reload", "--confirm", "1m")
     assert is_narrow(quiet)
     quiet.verb("confirm")
@@ -172,12 +172,12 @@ def test_files_put_back_are_in_force_again(daemon: Daemon) -> None:
     daemon.start()
     daemon.verb("reload", "--confirm", "2s")
     daemon.policy(NARROW)
-    assert eventually(lambda: trial(daemon)["state"] == "over", 5)
+    assert eventually(lambda: trial(daemon)["state"] == "over", 20)
     daemon.policy(POLICY)
-    assert eventually(lambda: trial(daemon)["state"] == "none", 5)
+    assert eventually(lambda: trial(daemon)["state"] == "none", 20)
     daemon.verb("status")
     daemon.policy(NARROW)
-    assert eventually(lambda: is_narrow(daemon), 5)
+    assert eventually(lambda: is_narrow(daemon), 20)
 
 
 # ---- a second word while it is on trial ----
@@ -186,22 +186,22 @@ def test_files_put_back_are_in_force_again(daemon: Daemon) -> None:
 def test_a_second_trial_begins_anew_and_returns_to_the_confirmed_set(quiet: Daemon) -> None:
     quiet.start()
     before = quiet.table()
-    try_narrow(quiet, "2s")
+    try_narrow(quiet, "4s")
     quiet.policy(NARROW.replace("5433", "5434"))
-    quiet.verb("reload", "--confirm", "4s")
-    time.sleep(2.5)
+    quiet.verb("reload", "--confirm", "9s")
+    time.sleep(4.5)
     assert "5434" in quiet.table()
-    assert eventually(lambda: quiet.table() == before, 5)
+    assert eventually(lambda: quiet.table() == before, 20)
 
 
 def test_a_plain_reload_is_no_confirmation(quiet: Daemon) -> None:
     """Nor is SIGHUP: what else asks for a reload must not confirm what an administrator has on trial."""
     process = quiet.start()
     before = quiet.table()
-    try_narrow(quiet, "3s")
+    try_narrow(quiet, "5s")
     assert "on trial until" in quiet.verb("reload")
     process.send_signal(signal.SIGHUP)
-    assert eventually(lambda: quiet.table() == before, 6)
+    assert eventually(lambda: quiet.table() == before, 20)
 
 
 def test_flush_while_on_trial(quiet: Daemon) -> None:
@@ -209,7 +209,7 @@ def test_flush_while_on_trial(quiet: Daemon) -> None:
     quiet.start()
     try_narrow(quiet, "1s")
     quiet.verb("flush")
-    assert eventually(lambda: trial(quiet)["state"] == "over", 5)
+    assert eventually(lambda: trial(quiet)["state"] == "over", 20)
     assert quiet.table() == ""
     assert quiet.state() == "flushed"
     quiet.verb("reload")
@@ -219,9 +219,9 @@ def test_flush_while_on_trial(quiet: Daemon) -> None:
 def test_after_a_flush_nothing_returns(quiet: Daemon) -> None:
     quiet.start()
     quiet.verb("flush")
-    assert "then nothing is enforced" in quiet.verb("reload", "--confirm", "1s")
+    assert "then nothing is enforced" in quiet.verb("reload", "--confirm", "4s")
     assert quiet.table()
-    assert eventually(lambda: quiet.table() == "", 5)
+    assert eventually(lambda: quiet.table() == "", 20)
     assert quiet.state() == "flushed"
     quiet.verb("reload")
     assert quiet.table()
@@ -242,7 +242,7 @@ def test_wrong_files(quiet: Daemon) -> None:
     try_narrow(quiet, "2s")
     quiet.policy(NARROW + "alow: []\n")
     quiet.verb("reload", "--confirm", "10m", code=2)
-    assert eventually(lambda: quiet.table() == before, 5)
+    assert eventually(lambda: quiet.table() == before, 20)
 
 
 @pytest.mark.parametrize("wrong", ['"120"', "0", "-1", "700000", "1.5", "true"])
@@ -322,17 +322,18 @@ def test_killed_in_between(quiet: Daemon) -> None:
     """However often: the time counts on."""
     process = quiet.start()
     before = quiet.table()
-    try_narrow(quiet, "5s")
-    end = time.monotonic() + 5
-    for _ in range(3):
+    try_narrow(quiet, "8s")
+    end = time.monotonic() + 8
+    for options in ((), (), ("--confirm", "10m")):
         kill(quiet, process)
-        process = quiet.start()
-        assert is_narrow(quiet)
-        assert trial(quiet)["seconds_left"] <= end - time.monotonic() + 1.1
-    kill(quiet, process)
-    process = quiet.start("--confirm", "10m")
-    assert trial(quiet)["seconds_left"] <= end - time.monotonic() + 1.1
-    assert eventually(lambda: quiet.table() == before, end - time.monotonic() + 2)
+        process = quiet.start(*options)
+        now = trial(quiet)
+        if now["state"] == "over":
+            break  # on a machine that is busy
+        assert is_narrow(quiet) or trial(quiet)["state"] == "over"
+        assert now["seconds_left"] <= end - time.monotonic() + 2
+    assert eventually(lambda: quiet.table() == before, 20)
+    assert -2 < time.monotonic() - end < 10
     kill(quiet, process)
     quiet.start("--confirm", "10m")
     assert quiet.table() == before
@@ -341,13 +342,12 @@ def test_killed_in_between(quiet: Daemon) -> None:
 
 def test_confirmed_after_a_restart(quiet: Daemon) -> None:
     process = quiet.start()
-    try_narrow(quiet, "4s")
+    try_narrow(quiet, "8s")
     kill(quiet, process)
     process = quiet.start()
     quiet.verb("confirm")
     kill(quiet, process)
-    time.sleep(4)
-    quiet.start()
+    quiet.start(enter=("unshare", "--time", "--boottime", "3600", "--fork", "--kill-child", "--"))
     assert is_narrow(quiet)
     assert trial(quiet)["state"] == "none"
 
@@ -469,10 +469,10 @@ def test_killed_at_random(quiet: Daemon) -> None:
 
 def test_first_run_leaves_nothing(quiet: Daemon) -> None:
     """Who tries it for the first time is not locked out by it, whatever restarts the daemon."""
-    process = quiet.start("--confirm", "2s")
+    process = quiet.start("--confirm", "5s")
     assert quiet.table()
     assert trial(quiet)["before"] == "nothing"
-    assert eventually(lambda: quiet.table() == "", 5)
+    assert eventually(lambda: quiet.table() == "", 20)
     assert quiet.state() == "flushed"
     kill(quiet, process)
     process = quiet.start(wait_for="flushed")
@@ -493,9 +493,9 @@ def test_run_returns_to_the_last_run(quiet: Daemon) -> None:
     before = quiet.table()
     quiet.stop(process)
     quiet.policy(NARROW)
-    quiet.start("--confirm", "2s")
+    quiet.start("--confirm", "5s")
     assert is_narrow(quiet)
-    assert eventually(lambda: quiet.table() == before, 5)
+    assert eventually(lambda: quiet.table() == before, 20)
 
 
 def test_run_with_wrong_files(quiet: Daemon) -> None:
@@ -530,11 +530,11 @@ def test_a_broken_state_file(quiet: Daemon) -> None:
 def test_changed_files_wait_where_asked_to(quiet: Daemon) -> None:
     quiet.start()
     quiet.policy(NARROW)
-    assert eventually(lambda: quiet.status()["policies"]["not_in_force"] is not None, 5)
+    assert eventually(lambda: quiet.status()["policies"]["not_in_force"] is not None, 20)
     assert not is_narrow(quiet)
     quiet.verb("status", code=1)
     quiet.policy(POLICY)
-    assert eventually(lambda: quiet.status()["policies"]["not_in_force"] is None, 5)
+    assert eventually(lambda: quiet.status()["policies"]["not_in_force"] is None, 20)
     quiet.policy(NARROW)
     quiet.verb("reload")
     assert is_narrow(quiet)

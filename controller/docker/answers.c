@@ -1,6 +1,8 @@
 #include "session-internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "documents.h"
 
@@ -13,23 +15,26 @@ static void add_image(void *data, const char *id)
 	follow_add(s, JOB_IMAGE, id, s->listing);
 }
 
-static bool take_network_list(struct session *s, const struct job *job,
-			      const struct http_reply *reply, struct error *err)
+static int take_network_list(struct session *s, const struct job *job,
+			     const struct http_reply *reply, bool *changed, struct error *err)
 {
 	char **ids;
-	bool changed;
 	size_t n;
 	int r = documents_network_ids("GET /networks", reply->body, reply->len, &ids, &n, err);
 
-	if (r < 0) {
-		session_fail(s, r, err);
-		return false;
+	if (r < 0)
+		return r;
+	/* To believe it would open the host. Every engine has the networks "host" and "none". */
+	if (n == 0) {
+		documents_free_ids(ids, n);
+		return error_set(err, -EPROTO,
+				 "GET /networks: no network at all, not even \"host\"");
 	}
-	changed = inventory_keep_networks(s->inventory, ids, n, job->asked);
+	*changed = inventory_keep_networks(s->inventory, ids, n, job->asked);
 	for (size_t i = 0; i < n; i++)
 		follow_add(s, JOB_NETWORK, ids[i], job->listing);
 	documents_free_ids(ids, n);
-	return changed;
+	return 0;
 }
 
 static void note_missing(void *data, const char *network)
@@ -39,61 +44,56 @@ static void note_missing(void *data, const char *network)
 	inventory_missing_containers(s->inventory, network, follow_missing, s);
 }
 
-static bool take_containers(struct session *s, const struct job *job,
-			    const struct http_reply *reply, struct error *err)
+static int take_containers(struct session *s, const struct job *job, const struct http_reply *reply,
+			   bool *changed, struct error *err)
 {
 	struct model *piece;
-	bool changed;
 	int r = documents_containers("GET /containers/json", reply->body, reply->len, &piece, err);
 
-	if (r < 0) {
-		session_fail(s, r, err);
-		return false;
-	}
+	if (r < 0)
+		return r;
 	/* The engine filters by a prefix of the id where there are ids of several lengths. */
 	if (job->id && model_find_container(piece, job->id) == MODEL_NONE) {
 		model_free(piece);
-		changed = inventory_drop_container(s->inventory, job->id, job->asked);
+		*changed = inventory_drop_container(s->inventory, job->id, job->asked);
 		inventory_networks_of(s->inventory, job->id, note_missing, s);
-		return changed;
+		return 0;
 	}
-	changed = inventory_put_containers(s->inventory, piece, job->asked);
+	*changed = inventory_put_containers(s->inventory, piece, job->asked);
 	if (!job->id && inventory_keep_containers(s->inventory, job->asked))
-		changed = true;
+		*changed = true;
 	inventory_missing_images(s->inventory, add_image, s);
-	return changed;
+	return 0;
 }
 
-static bool take_network(struct session *s, const struct job *job, const struct http_reply *reply,
-			 struct error *err)
+static int take_network(struct session *s, const struct job *job, const struct http_reply *reply,
+			bool *changed, struct error *err)
 {
 	CLEANUP_FREE char *source = mem_printf("GET /networks/%.64s", job->id);
-	struct model *piece;
-	bool changed;
+	CLEANUP_MODEL struct model *piece = NULL;
 	int r = documents_network(source, reply->body, reply->len, &piece, err);
 
-	if (r < 0) {
-		session_fail(s, r, err);
-		return false;
-	}
-	changed = inventory_put_network(s->inventory, piece, job->asked);
+	if (r < 0)
+		return r;
+	if (strcmp(piece->networks->id, job->id))
+		return error_set(err, -EPROTO, "%s: the answer is of another network", source);
+	*changed = inventory_put_network(s->inventory, piece, job->asked);
+	piece = NULL;
 	note_missing(s, job->id);
-	return changed;
+	return 0;
 }
 
-static bool take_image(struct session *s, const struct job *job, const struct http_reply *reply,
-		       struct error *err)
+static int take_image(struct session *s, const struct job *job, const struct http_reply *reply,
+		      bool *changed, struct error *err)
 {
 	CLEANUP_FREE char *source = mem_printf("GET /images/%.80s/json", job->id);
 	struct model_label *labels = NULL;
 	size_t n = 0;
 	int r = documents_image(source, reply->body, reply->len, &labels, &n, err);
 
-	if (r < 0) {
-		session_fail(s, r, err);
-		return false;
-	}
-	return inventory_put_image(s->inventory, job->id, true, labels, n);
+	if (r == 0)
+		*changed = inventory_put_image(s->inventory, job->id, true, labels, n);
+	return r;
 }
 
 /* The engine does not know the object (any more). */
@@ -104,25 +104,51 @@ static bool take_absence(struct session *s, const struct job *job)
 	return inventory_put_image(s->inventory, job->id, false, NULL, 0);
 }
 
+static int take(struct session *s, const struct job *job, const struct http_reply *reply,
+		bool *changed, struct error *err)
+{
+	int r = session_check(reply, err);
+
+	if (r < 0)
+		return r;
+	switch (job->kind) {
+	case JOB_NETWORK_LIST:
+		return take_network_list(s, job, reply, changed, err);
+	case JOB_CONTAINER_LIST:
+	case JOB_CONTAINER:
+		return take_containers(s, job, reply, changed, err);
+	case JOB_NETWORK:
+		return take_network(s, job, reply, changed, err);
+	case JOB_IMAGE:
+		break;
+	}
+	return take_image(s, job, reply, changed, err);
+}
+
+/* Whether the rest can go on without the answer. What is held of a network or a container holds until it can be
+ * read again, and events still take endpoints away. Of a first listing that would be missing: nobody would refuse
+ * what comes from a network that we do not know. A container whose image is not known is refused. */
+static bool is_bearable(const struct session *s, const struct job *job)
+{
+	return s->follow && job->id && (s->listed || job->kind == JOB_IMAGE);
+}
+
 bool answers_take(struct session *s, const struct job *job, const struct http_reply *reply)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
+	bool changed = false;
+	int r;
 
 	if (reply->code == 0 && reply->status == 404 &&
 	    (job->kind == JOB_NETWORK || job->kind == JOB_IMAGE))
 		return take_absence(s, job);
-	if (!session_expect(s, reply))
+	r = take(s, job, reply, &changed, &err);
+	if (r == 0)
+		return changed;
+	if (!is_bearable(s, job)) {
+		session_fail(s, r, &err);
 		return false;
-	switch (job->kind) {
-	case JOB_NETWORK_LIST:
-		return take_network_list(s, job, reply, &err);
-	case JOB_CONTAINER_LIST:
-	case JOB_CONTAINER:
-		return take_containers(s, job, reply, &err);
-	case JOB_NETWORK:
-		return take_network(s, job, reply, &err);
-	case JOB_IMAGE:
-		break;
 	}
-	return take_image(s, job, reply, &err);
+	session_note_trouble(s, &err);
+	return job->kind == JOB_IMAGE && inventory_put_image(s->inventory, job->id, false, NULL, 0);
 }

@@ -4,12 +4,29 @@
  */
 #include "session-internal.h"
 
-#define RECHECK_MS 1000 /* by then the engine's list of containers has caught up with an event */
+#include <errno.h>
+
+#define RECHECK_MS  1000 /* by then the engine's list of containers has caught up with an event */
+#define WAITING_MAX 512	 /* objects; a listing answers for them all in hardly more time */
+
+static void overflow(struct session *s)
+{
+	s->overflowed = true;
+	jobs_done(&s->urgent);
+	session_list_within(s, 0);
+}
+
+static void add_urgent(struct session *s, enum job_kind kind, const char *id)
+{
+	if (!s->overflowed && jobs_add(&s->urgent, kind, id, false) &&
+	    jobs_count(&s->urgent) > WAITING_MAX)
+		overflow(s);
+}
 
 void follow_add(struct session *s, enum job_kind kind, const char *id, bool listing)
 {
 	if (!listing)
-		jobs_add(&s->urgent, kind, id, false);
+		add_urgent(s, kind, id);
 	else if (jobs_add(&s->background, kind, id, true))
 		s->listing_left++;
 }
@@ -28,13 +45,18 @@ void follow_missing(void *data, const char *id)
 {
 	struct session *s = data;
 
-	rechecks_add_missing(&s->rechecks, id, session_now());
+	if (s->rechecks.len < WAITING_MAX)
+		rechecks_add_missing(&s->rechecks, id, session_now());
 }
 
 static void add_container(struct session *s, const char *id)
 {
 	follow_add(s, JOB_CONTAINER, id, false);
+	if (s->overflowed)
+		return; /* the listing has a second one in its wake */
 	rechecks_add(&s->rechecks, id, session_now() + RECHECK_MS);
+	if (s->rechecks.len > WAITING_MAX)
+		overflow(s);
 }
 
 /* Containers of overlay networks get their way out by docker_gwbridge, of whose endpoints no event tells. */
@@ -53,7 +75,7 @@ static void on_network(struct session *s, const struct event *e)
 	follow_add(s, JOB_NETWORK, e->id, false);
 	if (e->overlay)
 		add_gateway_bridge(s);
-	if (!e->container)
+	if (!e->container || !*e->container)
 		return;
 	/* The address may have another owner by now, so the old one goes at once. */
 	if (e->kind == EVENT_DISCONNECT &&
@@ -69,14 +91,12 @@ static int on_line(void *data, const char *line, size_t len)
 	struct event e;
 	int r;
 
-	if (!line) { /* one was too long to be kept: whatever it said, a listing finds it */
-		session_list(s);
+	r = line ? event_read(line, len, &e, &err)
+		 : error_set(&err, -EFBIG, "GET /events: a line of more than %u MiB",
+			     EVENTS_LINE_MAX >> 20);
+	if (r < 0) { /* whatever it said, a listing finds it */
+		session_note_trouble(s, &err);
 		return 0;
-	}
-	r = event_read(line, len, &e, &err);
-	if (r < 0) {
-		session_fail(s, r, &err);
-		return r;
 	}
 	if (e.kind == EVENT_CONTAINER) {
 		add_container(s, e.id);

@@ -10,6 +10,7 @@
 #include "quaywall/mem.h"
 
 #define CONNECT_SECONDS 10L
+#define HEADER_MAX	((size_t)1 << 20)
 
 struct request {
 	struct request *next;
@@ -18,7 +19,8 @@ struct request {
 	char *path;
 	struct buf body;
 	bool libpod;
-	bool too_long;
+	size_t header; /* bytes so far */
+	const char *too_long;
 	char why[CURL_ERROR_SIZE];
 	void (*done)(void *data, const struct http_reply *reply);
 	struct http_stream stream;
@@ -159,7 +161,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 		return len;
 	}
 	if (r->body.len + len > HTTP_BODY_MAX) {
-		r->too_long = true;
+		r->too_long = "the answer is larger than 64 MiB";
 		return 0;
 	}
 	buf_add(&r->body, bytes, len);
@@ -172,6 +174,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	struct request *r = data;
 	size_t len = size * n;
 
+	r->header += len;
+	if (r->header >
+	    HEADER_MAX) { /* also of interim answers, of which there is no end otherwise */
+		r->too_long = "the answer's header is larger than 1 MiB";
+		return 0;
+	}
 	if (len >= sizeof(podman) - 1 && !strncasecmp(line, podman, sizeof(podman) - 1))
 		r->libpod = true;
 	if (r->is_stream && len == 2 && !memcmp(line, "\r\n", 2) && status_of(r) == 200)
@@ -284,7 +292,7 @@ static int code_of(const struct request *r, CURLcode code)
 static const char *reason_of(const struct request *r, CURLcode code, int error)
 {
 	if (r->too_long)
-		return "the answer is larger than 64 MiB";
+		return r->too_long;
 	if (code == CURLE_COULDNT_CONNECT)
 		return strerror(-error);
 	return r->why[0] ? r->why : curl_easy_strerror(code);

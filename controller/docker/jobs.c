@@ -43,6 +43,11 @@ bool jobs_wait(const struct jobs *j)
 	return j->begin < j->len;
 }
 
+size_t jobs_count(const struct jobs *j)
+{
+	return j->len - j->begin;
+}
+
 void jobs_done(struct jobs *j)
 {
 	while (j->begin < j->len)

@@ -36,5 +36,6 @@ bool jobs_add(struct jobs *j, enum job_kind kind, const char *id, bool listing);
 /* The first one, which is the caller's then; NULL: none waits. */
 struct job *jobs_take(struct jobs *j);
 bool jobs_wait(const struct jobs *j); /* whether there are any */
+size_t jobs_count(const struct jobs *j);
 void jobs_done(struct jobs *j);
 void job_free(struct job *job);

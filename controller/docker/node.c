@@ -43,7 +43,7 @@ static const struct node *root_of(const struct node *n)
 
 static bool is_plain_key(const char *key)
 {
-	return *key &&
+	return *key && strnlen(key, SHOWN_MAX + 1) <= SHOWN_MAX &&
 	       strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
 		       strlen(key);
 }

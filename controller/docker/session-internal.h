@@ -10,6 +10,7 @@
 #include "inventory.h"
 #include "jobs.h"
 #include "rechecks.h"
+#include "trouble.h"
 #include "version.h"
 
 struct session {
@@ -29,6 +30,7 @@ struct session {
 
 	struct events_lines lines;
 	unsigned long events, repaired;
+	int64_t stream_due; /* the stream's answer must have come by then; 0: it has */
 
 	bool listing;		      /* a full listing is under way */
 	bool listing_again;	      /* another one is due at its end */
@@ -36,6 +38,10 @@ struct session {
 	unsigned long listing_events; /* `events` when it began */
 	bool listing_found;	      /* something that no event announced */
 	bool listed;		      /* one was completed */
+	int64_t list_began;
+	int64_t list_due; /* when the next one is to begin, besides the watcher's own */
+	bool overflowed;  /* more was to be asked than is worth it: the next one finds all */
+	struct trouble trouble;
 
 	bool changed; /* since the last model */
 	int64_t changed_at;
@@ -48,11 +54,19 @@ int64_t session_now(void); /* milliseconds */
 
 /* Ends the session; takes the text. Only the first failure counts, the rest are its consequences. */
 void session_fail(struct session *s, int code, struct error *why);
-/* Whether REPLY has status 200; if not, that ends the session. */
+/* Whether REPLY has status 200: 0, or why not. */
+int session_check(const struct http_reply *reply, struct error *err);
+/* The same; if not, that ends the session. */
 bool session_expect(struct session *s, const struct http_reply *reply);
 
 /* There is something new for the next model. */
 void session_note_change(struct session *s);
+
+/* Has everything listed within MS milliseconds, or sooner if it is to be anyway. */
+void session_list_within(struct session *s, int64_t ms);
+
+/* A part could not be read. The rest goes on, and everything is listed again before long. Takes the text. */
+void session_note_trouble(struct session *s, struct error *why);
 
 /* ---- follow.c ---- */
 
@@ -62,7 +76,8 @@ void follow_feed(struct session *s, const char *bytes, size_t len);
 void follow_recheck(void *data, const char *id);
 /* The container ID has an endpoint, but the engine's list does not know it. */
 void follow_missing(void *data, const char *id);
-/* Queues JOB, as a part of the listing if one is under way and LISTING says so. */
+/* Queues JOB, as a part of the listing if one is under way and LISTING says so. Where too much waits, one
+ * listing takes its place. */
 void follow_add(struct session *s, enum job_kind kind, const char *id, bool listing);
 
 /* ---- answers.c ---- */

@@ -11,11 +11,13 @@
 #include "quaywall/mem.h"
 
 #define REQUEST_SECONDS	     30
-#define RUNNING_MAX	     8 /* requests at a time */
-#define RUNNING_LISTING_MAX  4 /* of which for a listing, so that events do not wait for it */
-#define SETTLE_MS	     5 /* a model waits so long for answers that are under way */
+#define OBJECT_SECONDS	     10 /* of a request for one object, for which the rest need not wait */
+#define RUNNING_MAX	     8	/* requests at a time */
+#define RUNNING_LISTING_MAX  4	/* of which for a listing, so that events do not wait for it */
+#define SETTLE_MS	     5	/* a model waits so long for answers that are under way */
 #define SINCE_SECONDS	     2
-#define ENGINE_MESSAGE_SHOWN 300 /* bytes */
+#define LIST_REST_MS	     1000 /* from one listing to the next, however much asks for one */
+#define ENGINE_MESSAGE_SHOWN 300  /* bytes */
 
 /* A job whose request is under way. */
 struct errand {
@@ -42,6 +44,12 @@ void session_note_change(struct session *s)
 
 /* ---- failing ---- */
 
+void session_note_trouble(struct session *s, struct error *why)
+{
+	error_wrap(why, -EPROTO, "%s", s->options->url);
+	session_list_within(s, trouble_note(&s->trouble, why, session_now()));
+}
+
 void session_fail(struct session *s, int code, struct error *why)
 {
 	if (s->failed)
@@ -64,24 +72,29 @@ static void add_message(const struct http_reply *reply, struct buf *out)
 		buf_char(out, (unsigned char)*message < ' ' ? ' ' : *message);
 }
 
-bool session_expect(struct session *s, const struct http_reply *reply)
+int session_check(const struct http_reply *reply, struct error *err)
 {
-	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_BUF struct buf message = BUF_INIT;
 	int code = reply->code;
 
-	if (code == 0 && reply->status == 200)
-		return true;
-	if (code < 0) {
-		error_set(&err, code, "GET %s: %s", reply->path, reply->why);
-	} else {
-		code = reply->status == 401 || reply->status == 403 ? -EACCES : -EPROTO;
-		add_message(reply, &message);
-		error_set(&err, code, "GET %s: HTTP status %ld%s", reply->path, reply->status,
-			  buf_text(&message));
-	}
-	session_fail(s, code, &err);
-	return false;
+	if (code < 0)
+		return error_set(err, code, "GET %s: %s", reply->path, reply->why);
+	if (reply->status == 200)
+		return 0;
+	add_message(reply, &message);
+	code = reply->status == 401 || reply->status == 403 ? -EACCES : -EPROTO;
+	return error_set(err, code, "GET %s: HTTP status %ld%s", reply->path, reply->status,
+			 buf_text(&message));
+}
+
+bool session_expect(struct session *s, const struct http_reply *reply)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r = session_check(reply, &err);
+
+	if (r < 0)
+		session_fail(s, r, &err);
+	return r == 0;
 }
 
 /* ---- jobs ---- */
@@ -94,10 +107,11 @@ static void end_listing(struct session *s)
 	else if (s->listing_found && s->events == s->listing_events)
 		s->repaired++;
 	s->listed = true;
+	trouble_end_listing(&s->trouble);
 	inventory_prune_images(s->inventory);
 	rechecks_forget_missing(&s->rechecks);
 	if (s->listing_again)
-		session_list(s);
+		session_list_within(s, 0);
 }
 
 /* Takes ERRAND off the session's list. Returns its job. */
@@ -177,7 +191,8 @@ static void run(struct session *s, struct job *job)
 	s->running++;
 	s->running_listing += job->listing;
 	add_path(job, &path);
-	http_get(s->http, buf_text(&path), REQUEST_SECONDS, on_answer, errand);
+	http_get(s->http, buf_text(&path), job->id ? OBJECT_SECONDS : REQUEST_SECONDS, on_answer,
+		 errand);
 }
 
 static void run_jobs(struct session *s)
@@ -199,17 +214,35 @@ void session_list(struct session *s)
 	}
 	s->listing = true;
 	s->listing_again = false;
+	s->list_began = session_now();
+	/* The engine's list of containers lags behind its events: what was left to this listing gets a second one. */
+	s->list_due = s->overflowed ? s->list_began + LIST_REST_MS : INT64_MAX;
+	s->overflowed = false;
+	trouble_begin_listing(&s->trouble);
 	s->listing_found = false;
 	s->listing_events = s->events;
 	follow_add(s, JOB_CONTAINER_LIST, NULL, true);
 	follow_add(s, JOB_NETWORK_LIST, NULL, true);
 }
 
+void session_list_within(struct session *s, int64_t ms)
+{
+	int64_t due = session_now() + ms;
+
+	if (due < s->list_began + LIST_REST_MS)
+		due = s->list_began + LIST_REST_MS;
+	if (due < s->list_due)
+		s->list_due = due;
+}
+
 /* ---- the course ---- */
 
 static void on_stream_begin(void *data)
 {
-	session_list(data);
+	struct session *s = data;
+
+	s->stream_due = 0;
+	session_list(s);
 }
 
 static void on_stream_chunk(void *data, const char *bytes, size_t len)
@@ -242,6 +275,7 @@ static void subscribe(struct session *s)
 		since = 0;
 	buf_printf(&path, "/events?since=%lld&filters=", since);
 	http_escape(events_filter, &path);
+	s->stream_due = session_now() + REQUEST_SECONDS * 1000;
 	http_stream(s->http, buf_text(&path), &stream, s);
 }
 
@@ -289,6 +323,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 	s->options = options->docker;
 	s->follow = options->follow;
 	s->inventory = inventory_new();
+	s->list_due = INT64_MAX;
 	http_get(s->http, "/version", options->first_seconds, on_version, s);
 	*ret = s;
 	s = NULL;
@@ -309,6 +344,7 @@ void session_free(struct session *s)
 	jobs_done(&s->background);
 	rechecks_done(&s->rechecks);
 	events_lines_done(&s->lines);
+	trouble_done(&s->trouble);
 	error_done(&s->error);
 	free(s);
 }
@@ -326,22 +362,45 @@ static bool is_settled(const struct session *s)
 /* How long nothing needs to be done but waiting. */
 static int wait_ms(const struct session *s, int ms)
 {
-	int64_t now = session_now(), due;
+	int64_t now = session_now(), due = INT64_MAX;
 
-	if (!s->listed)
-		return ms;
-	due = rechecks_next(&s->rechecks);
-	if (s->changed && s->changed_at + SETTLE_MS < due)
+	if (s->stream_due)
+		due = s->stream_due;
+	if (s->listed && rechecks_next(&s->rechecks) < due)
+		due = rechecks_next(&s->rechecks);
+	if (s->listed && !s->listing && s->list_due < due)
+		due = s->list_due;
+	if (s->listed && s->changed && s->changed_at + SETTLE_MS < due)
 		due = s->changed_at + SETTLE_MS;
 	if (due <= now)
 		return 0;
 	return due - now < ms ? (int)(due - now) : ms;
 }
 
+/* The stream has no time limit, but its beginning has. */
+static void check_stream(struct session *s)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (!s->stream_due || session_now() < s->stream_due)
+		return;
+	error_set(&err, -ETIMEDOUT, "GET /events: no answer within %d s", REQUEST_SECONDS);
+	session_fail(s, -ETIMEDOUT, &err);
+}
+
+static void run_due(struct session *s)
+{
+	check_stream(s);
+	if (!s->listed)
+		return;
+	rechecks_run(&s->rechecks, session_now(), follow_recheck, s);
+	if (!s->listing && s->list_due <= session_now())
+		session_list(s);
+}
+
 int session_turn(struct session *s, int ms, struct error *err)
 {
-	if (s->listed)
-		rechecks_run(&s->rechecks, session_now(), follow_recheck, s);
+	run_due(s);
 	run_jobs(s);
 	http_turn(s->http, wait_ms(s, ms));
 	if (s->failed)
@@ -384,4 +443,9 @@ unsigned long session_events(const struct session *s)
 unsigned long session_repaired(const struct session *s)
 {
 	return s->repaired;
+}
+
+const char *session_trouble(const struct session *s)
+{
+	return s->trouble.text;
 }

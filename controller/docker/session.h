@@ -46,6 +46,8 @@ struct model *session_take(struct session *s);
 
 unsigned long session_events(const struct session *s);	 /* read so far */
 unsigned long session_repaired(const struct session *s); /* listings that found something new */
+/* What of the engine cannot be read, though the rest is followed; NULL: nothing. */
+const char *session_trouble(const struct session *s);
 
 static inline void session_cleanup(struct session **s)
 {

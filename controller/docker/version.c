@@ -44,7 +44,7 @@ static int read_number(const struct node *doc, const char *key, enum node_need n
 		return r;
 	r = parse(*ret_text);
 	if (r < 0)
-		return node_error(&child, err, "is no version: \"%s\"", *ret_text);
+		return node_error(&child, err, "is no version: \"%.40s\"", *ret_text);
 	*ret = r;
 	return 0;
 }
@@ -65,15 +65,17 @@ static int choose(const struct node *doc, const struct version *v, char **ret, s
 	if (r < 0)
 		return r;
 	if (max < ours_min)
-		return error_set(err, -ENOTSUP,
-				 "%s %s is too old: it speaks the API up to version %s, quaywall "
-				 "needs %s (Docker 20.10)",
-				 v->engine_name, v->engine_version, max_text, DOCKER_API_MIN);
+		return error_set(
+			err, -ENOTSUP,
+			"%.40s %.40s is too old: it speaks the API up to version %s, quaywall "
+			"needs %s (Docker 20.10)",
+			v->engine_name, v->engine_version, max_text, DOCKER_API_MIN);
 	if (min > ours_max)
-		return error_set(err, -ENOTSUP,
-				 "%s %s is too new: it speaks the API from version %s on, quaywall "
-				 "up to %s",
-				 v->engine_name, v->engine_version, min_text, DOCKER_API_MAX);
+		return error_set(
+			err, -ENOTSUP,
+			"%.40s %.40s is too new: it speaks the API from version %s on, quaywall "
+			"up to %s",
+			v->engine_name, v->engine_version, min_text, DOCKER_API_MAX);
 	*ret = mem_strdup(max < ours_max ? max_text : DOCKER_API_MAX);
 	return 0;
 }
@@ -110,7 +112,8 @@ static int read_version(const struct node *doc, bool libpod, struct version *v, 
 		return r;
 	if (libpod || strcasestr(v->engine_name, "podman"))
 		return error_set(err, -ENOTSUP,
-				 "this is Podman (%s %s): quaywall governs the Docker Engine alone",
+				 "this is Podman (%.40s %.40s): quaywall governs the Docker Engine "
+				 "alone",
 				 v->engine_name, v->engine_version);
 	return choose(doc, v, &v->api_version, err);
 }

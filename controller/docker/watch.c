@@ -28,6 +28,7 @@ struct docker {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t stopped;
 	bool stop;
+	bool relist;		 /* the owner wants a listing */
 	struct session *session; /* the thread's; others may wake it */
 	struct model *model;	 /* not taken yet */
 	struct docker_status status;
@@ -58,6 +59,17 @@ static bool is_stopped(struct docker *d)
 	stop = d->stop;
 	pthread_mutex_unlock(&d->lock);
 	return stop;
+}
+
+static bool take_relist(struct docker *d)
+{
+	bool relist;
+
+	pthread_mutex_lock(&d->lock);
+	relist = d->relist;
+	d->relist = false;
+	pthread_mutex_unlock(&d->lock);
+	return relist;
 }
 
 /* Makes S the session that docker_stop() wakes. */
@@ -116,8 +128,8 @@ static void on_listed(struct docker *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->status.connects++;
+	d->relist = false; /* this was one */
 	pthread_mutex_unlock(&d->lock);
-	set_state(d, DOCKER_CONNECTED, NULL);
 }
 
 static void on_failed(struct docker *d, int code, bool listed, const struct error *err)
@@ -156,7 +168,11 @@ static int drive(struct docker *d, struct session *s, const struct counters *bef
 			listed = true;
 			due = now_ms() + interval;
 			on_listed(d);
-		} else if (listed && now_ms() >= due) {
+		}
+		if (!listed)
+			continue;
+		set_state(d, DOCKER_CONNECTED, session_trouble(s));
+		if (take_relist(d) || now_ms() >= due) {
 			session_list(s);
 			due = now_ms() + interval;
 		}
@@ -316,6 +332,15 @@ void docker_stop(struct docker *d)
 	pthread_mutex_unlock(&d->lock);
 	pthread_join(d->thread, NULL);
 	docker_free(d);
+}
+
+void docker_relist(struct docker *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->relist = true;
+	if (d->session)
+		session_wakeup(d->session);
+	pthread_mutex_unlock(&d->lock);
 }
 
 int docker_fd(const struct docker *d)

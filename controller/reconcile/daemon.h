@@ -31,6 +31,7 @@ struct daemon {
 	struct host *host;
 	struct docker *docker;		/* NULL with a snapshot */
 	enum docker_state engine_state; /* as logged last */
+	char *engine_trouble;		/* likewise: what of a connected one cannot be read */
 	struct flow_table *flows;
 	struct watchdir watch;
 	char *watched; /* the policy directory that it watches */

@@ -227,6 +227,8 @@ bool daemon_load(struct daemon *d)
 
 	daemon_follow_files(d);
 	r = load(d, &p, &err);
+	if (d->asked && d->docker)
+		docker_relist(d->docker);
 	d->asked = false;
 	d->trial_asked = 0;
 	if (r == 0) {
@@ -420,6 +422,17 @@ static void log_engine(const struct docker_status *s)
 		 events[s->state], "cause", s->error, NULL);
 }
 
+static void log_trouble(struct daemon *d, const struct docker_status *s)
+{
+	const char *trouble = s->state == DOCKER_CONNECTED ? s->error : NULL;
+
+	if (trouble && differ(d->engine_trouble, trouble))
+		log_line(LOG_LEVEL_WARNING,
+			 "a part of the engine cannot be read, the rest is followed", "cause",
+			 trouble, NULL);
+	daemon_note(&d->engine_trouble, trouble);
+}
+
 void daemon_docker_ready(void *data, short revents)
 {
 	struct daemon *d = data;
@@ -431,6 +444,7 @@ void daemon_docker_ready(void *data, short revents)
 	if (s.state != d->engine_state)
 		log_engine(&s);
 	d->engine_state = s.state;
+	log_trouble(d, &s);
 	if (m)
 		daemon_take_model(d, m);
 	else if (s.error && !d->world.model)

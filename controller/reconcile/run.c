@@ -225,6 +225,7 @@ void daemon_done(struct daemon *d)
 	daemon_trial_done(d);
 	policy_problems_done(&d->problems);
 	free(d->watched);
+	free(d->engine_trouble);
 	free(d->load_error);
 	free(d->apply_error);
 	free(d->model_error);

@@ -288,7 +288,7 @@ bool daemon_is_fine(struct daemon *d)
 
 	if (d->docker)
 		docker_status(d->docker, &s);
-	connected = s.state == DOCKER_CONNECTED;
+	connected = s.state == DOCKER_CONNECTED && !s.error;
 	docker_status_done(&s);
 	return connected && !d->suspended && !d->skeleton && d->world.compiled && !d->apply_error &&
 	       !d->load_error && !d->not_in_force && !d->model_error && !d->cut_error &&

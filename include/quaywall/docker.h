@@ -35,7 +35,8 @@ enum docker_state {
 
 struct docker_status {
 	enum docker_state state;
-	char *error;		/* why it is not connected; NULL where it is. The caller frees */
+	char *error; /* why it is not connected, or what of it cannot be read; or NULL. The caller
+		      * frees */
 	unsigned long connects; /* times a listing succeeded after a (re)connect */
 	unsigned long events;	/* container and network events read */
 	unsigned long repaired; /* listings that found what no event had announced */
@@ -45,6 +46,9 @@ struct docker_status {
 /* Starts the thread. Never blocks and never fails for an engine that is away. */
 int docker_watch(const struct docker_options *options, struct docker **ret, struct error *err);
 void docker_stop(struct docker *d); /* ends the thread; NULL is fine */
+
+/* Lists again now what the next listing would find. */
+void docker_relist(struct docker *d);
 
 int docker_fd(const struct docker *d); /* readable when there is a new model or a new state */
 /* Takes the newest model that was not taken before (then the caller's, without interfaces), else NULL;

@@ -156,6 +156,16 @@ static void test_refusals(void **state)
 	fake_free(f);
 }
 
+/* An engine without one network does not exist; to believe it would take every rule away. */
+static void test_no_network(void **state)
+{
+	struct fake *f = fake_new();
+
+	(void)state;
+	refused(f, -EPROTO, "GET /networks: no network at all, not even \"host\"");
+	fake_free(f);
+}
+
 static void test_not_there(void **state)
 {
 	struct docker_options o = {.url = "unix:///nonexistent/docker.sock"};
@@ -179,6 +189,9 @@ static void test_no_proxy(void **state)
 	CLEANUP_MODEL struct model *m = NULL;
 
 	(void)state;
+	fake_network(f, "n1",
+		     "{\"Id\": \"n1\", \"Name\": \"none\", \"Driver\": \"null\", \"Scope\": "
+		     "\"local\", \"IPAM\": {}}");
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
 	assert_int_equal(docker_list(&o, &m, NULL), 0);
@@ -191,7 +204,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list_20_10), cmocka_unit_test(test_list_28_5),
 		cmocka_unit_test(test_list_swarm), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_not_there),  cmocka_unit_test(test_no_proxy),
+		cmocka_unit_test(test_no_network), cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_no_proxy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

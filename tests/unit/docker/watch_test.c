@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -335,10 +336,27 @@ static void test_listing_fails_half_way(void **state)
 
 static bool is_missing_field(struct bed *b)
 {
-	return in_state(b, DOCKER_LOST, ": GET /networks/n1: \"Name\" is missing");
+	return in_state(b, DOCKER_CONNECTED, ": GET /networks/n1: \"Name\" is missing");
 }
 
-/* Likewise when it fails later on: what was handed over stays in force. */
+static bool is_well(struct bed *b)
+{
+	struct docker_status s;
+	bool is;
+
+	docker_status(b->docker, &s);
+	is = s.state == DOCKER_CONNECTED && !s.error;
+	docker_status_done(&s);
+	return is;
+}
+
+static bool has_two_networks(struct bed *b)
+{
+	return b->model && b->model->nnetworks == 2;
+}
+
+/* An object that cannot be read later on: what was handed over stays, the rest is followed, and the object is
+ * asked for again. */
 static void test_answer_wrong_later(void **state)
 {
 	struct bed *b = *state;
@@ -348,6 +366,30 @@ static void test_answer_wrong_later(void **state)
 	fake_network(b->fake, "n1", "{\"Id\": \"n1\"}");
 	assert_true(fake_event(b->fake, NETWORK_EVENT("connect", "n1", "c1")));
 	wait_until(b, is_missing_field);
+	assert_int_equal(b->models, 1);
+	fake_network(b->fake, "z", EMPTY("z"));
+	assert_true(fake_event(b->fake, NETWORK_EVENT("create", "z", "")));
+	wait_until(b, has_two_networks);
+	fake_network(b->fake, "n1", FRONT(ENDPOINT("c1", "e1", "172.30.0.2")));
+	wait_until(b, is_well);
+	assert_int_equal(fake_asked(b->fake, "/version"), 1);
+}
+
+static bool is_another_network(struct bed *b)
+{
+	return in_state(b, DOCKER_CONNECTED,
+			": GET /networks/n1: the answer is of another network");
+}
+
+static void test_answer_of_another(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_network(b->fake, "n1", EMPTY("n2"));
+	assert_true(fake_event(b->fake, NETWORK_EVENT("update", "n1", "")));
+	wait_until(b, is_another_network);
 	assert_int_equal(b->models, 1);
 }
 
@@ -370,18 +412,43 @@ static void test_garbage(void **state)
 
 static bool is_bad_event(struct bed *b)
 {
-	return in_state(b, DOCKER_LOST, ": GET /events: \"Actor\" is missing");
+	return in_state(b, DOCKER_CONNECTED, ": GET /events: \"Actor\" is missing");
 }
 
-static void test_bad_event(void **state)
+/* It says that something happened, so everything is listed; but no more often than is good for both. */
+static void test_bad_events(void **state)
 {
 	struct bed *b = *state;
 
 	start(b);
 	wait_until(b, is_connected);
-	fake_answer(b->fake, "/version", FAKE_HANG);
-	assert_true(fake_event(b->fake, "{\"Type\": \"network\", \"Action\": \"connect\"}"));
+	for (int i = 0; i < 100; i++)
+		assert_true(
+			fake_event(b->fake, "{\"Type\": \"network\", \"Action\": \"connect\"}"));
 	wait_until(b, is_bad_event);
+	wait_until(b, is_well);
+	assert_int_equal(fake_asked(b->fake, "/containers/json"), 2);
+	assert_int_equal(fake_asked(b->fake, "/version"), 1);
+}
+
+/* As many as none of which is worth a request of its own. */
+static void test_burst_of_events(void **state)
+{
+	struct bed *b = *state;
+	char line[200];
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_container(b->fake, "c2", CONTAINER("c2", "db", ""));
+	fake_network(
+		b->fake, "n1",
+		FRONT(ENDPOINT("c1", "e1", "172.30.0.2") "," ENDPOINT("c2", "e2", "172.30.0.3")));
+	for (int i = 0; i < 20000; i++) {
+		snprintf(line, sizeof(line), NETWORK_EVENT("connect", "n%d", "c%d"), i, i);
+		assert_true(fake_event(b->fake, line));
+	}
+	wait_until(b, has_e2);
+	assert_true(fake_asked(b->fake, "/containers/json?one") < 2000);
 }
 
 static bool is_too_old(struct bed *b)
@@ -542,7 +609,9 @@ int main(void)
 		T(test_listing_fails_half_way),
 		T(test_answer_wrong_later),
 		T(test_garbage),
-		T(test_bad_event),
+		T(test_answer_of_another),
+		T(test_bad_events),
+		T(test_burst_of_events),
 		T(test_too_old),
 		T(test_podman),
 		T(test_stop_while_it_hangs),

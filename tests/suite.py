@@ -261,7 +261,7 @@ class Suite:
             left_out.append("the suite on real engines")
         else:
             jobs += self.engine_jobs()
-        for name in ("netns", "differential", "golden", "cli", "errors"):
+        for name in ("netns", "fake", "differential", "golden", "cli", "errors"):
             if not any((TESTS / name).glob("**/test_*.py")):
                 continue
             argv: list[str | Path] = [TESTS / name]

@@ -200,18 +200,52 @@ static void write_publish_branch(const struct writer *w, struct ruleset_chain *c
 	rule_verdict(rule, VERDICT_GOTO, target);
 }
 
+static bool denies(const struct identity *id, enum direction dir)
+{
+	for (size_t i = 0; i < id->deny[dir].len; i++) {
+		if (id->deny[dir].items[i].enforce)
+			return true;
+	}
+	return cause_is_set(&id->isolated[dir].enforce);
+}
+
+/* Whether what is a packet of this side's way can be an answer to a flow that is refused: one the other way. */
+static bool can_answer_refused(const struct compiled *c, const struct identity *id, enum side side)
+{
+	bool container = id->is_container && c->settings->mode == POLICY_ENFORCE;
+
+	switch (side) {
+	case SIDE_FROM:
+		return denies(id, DIR_INGRESS) || cause_is_set(&id->restricted.enforce) ||
+		       (container && c->settings->publish == DEFAULT_LOCAL);
+	case SIDE_TO:
+		return denies(id, DIR_EGRESS);
+	case SIDE_HOST:
+		return denies(id, DIR_INGRESS) ||
+		       (container && c->settings->host_to_containers == DEFAULT_DENY);
+	case SIDE_LOCAL:
+		return denies(id, DIR_EGRESS) ||
+		       (container && c->settings->containers_to_host == DEFAULT_DENY);
+	case SIDE_OUTSIDE:
+		return false;
+	}
+	return false;
+}
+
 /*
  * ct state new tcp flags & (fin|syn|rst|ack) != syn goto TARGET
  *
- * A TCP flow begins with a SYN. Conntrack would pick one up in the middle, by a packet of either end: then a
- * reply of a flow that was cut would come back as a flow of its own in the other direction, which may be
- * allowed. So it must be told apart in both directions of whoever can have flows refused, and only there.
+ * A TCP flow begins with a SYN. Conntrack picks one up in the middle, by a packet of either end: then a refused flow
+ * that it did not know (within a bridge, while br_netfilter was off) would live on as one of the other
+ * direction. Where that direction can be refused nothing of it, a packet in the middle is as good as a SYN: the engine
+ * makes conntrack forget flows that go on, when a container's networks change.
  */
-static void write_middle(struct ruleset_chain *chain, const struct identity *id, const char *target)
+static void write_middle(const struct writer *w, struct ruleset_chain *chain,
+			 const struct identity *id, enum side side, const char *target)
 {
 	struct ruleset_rule *rule;
 
-	if (!id->refuses)
+	if (!can_answer_refused(w->c, id, side))
 		return;
 	rule = ruleset_add_rule(chain, NULL);
 	rule_ct_state(rule, CT_NEW);
@@ -222,8 +256,8 @@ static void write_middle(struct ruleset_chain *chain, const struct identity *id,
 
 /*
  * Where br_netfilter was off, conntrack knows no flow within a bridge, and when it is switched on all are in
- * the middle. What goes to a port that a rule names may go on: that is no reply. A reply to such a flow
- * is dropped without an answer: the flow's next packet the other way makes it known, and the reply is sent
+ * the middle. What goes to a port that a rule names may go on: that is no reply. A reply to a flow that a rule
+ * allows is dropped without an answer: the flow's next packet the other way makes it known, and the reply is sent
  * again. Anything else ends.
  */
 static void write_resume(const struct writer *w, const struct identity *id, enum side side)
@@ -236,15 +270,16 @@ static void write_resume(const struct writer *w, const struct identity *id, enum
 
 	clause_match_ports(w, chain, side, sets, LOAD_TH_DPORT, VERDICT_RETURN);
 	clause_match_ports(w, chain, side, replies, LOAD_TH_SPORT, VERDICT_DROP);
+	clause_match_peers(w, chain, side, replies, VERDICT_DROP);
 	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, CHAIN_QUIET);
 }
 
 void write_resumes(const struct writer *w, const struct identity *id)
 {
-	if (!id->refuses)
-		return;
-	write_resume(w, id, SIDE_FROM);
-	write_resume(w, id, SIDE_TO);
+	for (enum side side = SIDE_FROM; side <= SIDE_TO; side++) {
+		if (has_chain(w->c, id, side) && can_answer_refused(w->c, id, side))
+			write_resume(w, id, side);
+	}
 }
 
 void write_side(const struct writer *w, const struct identity *id, enum side side)
@@ -259,13 +294,14 @@ void write_side(const struct writer *w, const struct identity *id, enum side sid
 	name = chain_name(id, side_prefix(side));
 	chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
 	if (side == SIDE_HOST || side == SIDE_LOCAL)
-		write_middle(chain, id, side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
+		write_middle(w, chain, id, side,
+			     side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
 	if (side == SIDE_HOST)
 		write_hairpin(w, id, chain);
 	write_denies(w, chain, id, side);
 	resume = mem_printf("resume_%s", name);
 	if (side == SIDE_FROM || side == SIDE_TO)
-		write_middle(chain, id, resume);
+		write_middle(w, chain, id, side, resume);
 	if (side == SIDE_TO)
 		write_publish_branch(w, chain, id);
 	write_allows(w, chain, id, side, &causes);

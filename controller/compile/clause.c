@@ -245,16 +245,36 @@ static void match_set(const struct clause *clause, const struct ruleset_set *set
 	rule_verdict(rule, clause->verdict, clause->target);
 }
 
+static void match_if_there(const struct writer *w, struct ruleset_chain *chain, enum side side,
+			   const char *name, int kind, const enum ruleset_load *port,
+			   enum ruleset_verdict verdict)
+{
+	struct ruleset_set wanted = {.name = (char *)name};
+	struct ruleset_set **found = tfind(&wanted, w->sets, compare_set_names);
+
+	if (found)
+		rule_verdict(lookup_exact(chain, side, *found, kind, port), verdict, NULL);
+}
+
 void clause_match_ports(const struct writer *w, struct ruleset_chain *chain, enum side side,
 			const char *sets, enum ruleset_load port, enum ruleset_verdict verdict)
 {
 	for (int kind = 0; kind < KINDS; kind++) {
 		CLEANUP_FREE char *name = mem_printf("%s_port%s", sets, kind_suffix[kind]);
-		struct ruleset_set wanted = {.name = name};
-		struct ruleset_set **found = tfind(&wanted, w->sets, compare_set_names);
 
-		if (found)
-			rule_verdict(lookup_exact(chain, side, *found, kind, &port), verdict, NULL);
+		match_if_there(w, chain, side, name, kind, &port, verdict);
+	}
+}
+
+void clause_match_peers(const struct writer *w, struct ruleset_chain *chain, enum side side,
+			const char *sets, enum ruleset_verdict verdict)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		CLEANUP_FREE char *addr = mem_printf("%s_addr%s", sets, kind_suffix[kind]);
+		CLEANUP_FREE char *net = mem_printf("%s_net%s", sets, kind_suffix[kind]);
+
+		match_if_there(w, chain, side, addr, kind, NULL, verdict);
+		match_if_there(w, chain, side, net, kind, NULL, verdict);
 	}
 }
 

@@ -131,6 +131,9 @@ void clause_write(const struct clause *clause, const struct held_list *list, boo
 /* [IFNAME .] FAR . meta l4proto . PORT @SETS_port* VERDICT, for those of the sets that exist. */
 void clause_match_ports(const struct writer *w, struct ruleset_chain *chain, enum side side,
 			const char *sets, enum ruleset_load port, enum ruleset_verdict verdict);
+/* [IFNAME .] FAR @SETS_addr* VERDICT, and likewise @SETS_net*. */
+void clause_match_peers(const struct writer *w, struct ruleset_chain *chain, enum side side,
+			const char *sets, enum ruleset_verdict verdict);
 
 /* One rule as nft rules of its own: for what cannot share sets. INDEX is its place in the list. PARTS is
  * what of its peers to write. */

@@ -155,3 +155,46 @@ int host_read_interfaces(struct host *h, struct model *m, struct error *err)
 	model_sort_interfaces(m);
 	return 0;
 }
+
+static int take_oif(const struct nlmsghdr *message, void *data)
+{
+	const struct nlattr *attr;
+	unsigned *index = data;
+
+	if (message->nlmsg_type != RTM_NEWROUTE)
+		return 0;
+	mnl_attr_for_each(attr, message, sizeof(struct rtmsg)) {
+		if (mnl_attr_get_type(attr) == RTA_OIF &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			*index = mnl_attr_get_u32(attr);
+	}
+	return 0;
+}
+
+static void put_addr(struct nlmsghdr *request, uint16_t type, const struct addr *a)
+{
+	mnl_attr_put(request, type, addr_size(a->family), a->bytes);
+}
+
+const char *host_route(struct host *h, const struct addr *to, const struct addr *from,
+		       const char *iif)
+{
+	_Alignas(struct nlmsghdr) char buf[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
+	unsigned index = 0;
+
+	request->nlmsg_type = RTM_GETROUTE;
+	route->rtm_family = to->family;
+	route->rtm_dst_len = (uint8_t)(8 * addr_size(to->family));
+	put_addr(request, RTA_DST, to);
+	if (from && from->family == to->family) {
+		route->rtm_src_len = route->rtm_dst_len;
+		put_addr(request, RTA_SRC, from);
+		if (iif)
+			mnl_attr_put_u32(request, RTA_IIF, links_index(&h->links, iif));
+	}
+	if (netlink_query(h->requests, request, take_oif, &index) < 0)
+		return NULL;
+	return links_name(&h->links, index);
+}

@@ -267,6 +267,21 @@ void links_list(const struct links *l, struct model *m)
 	m->ninterfaces = n;
 }
 
+const char *links_name(const struct links *l, unsigned index)
+{
+	size_t at = link_position(l, index);
+
+	return at < l->len && l->items[at].index == index ? l->items[at].name : NULL;
+}
+
+unsigned links_index(const struct links *l, const char *name)
+{
+	for (size_t i = 0; i < l->len; i++)
+		if (!strcmp(l->items[i].name, name))
+			return l->items[i].index;
+	return 0;
+}
+
 void links_done(struct links *l)
 {
 	for (size_t i = 0; i < l->len; i++)

@@ -38,6 +38,10 @@ bool links_apply(struct links *l, const struct nlmsghdr *message);
  * hold an address of the host: all but the ports of bridges with none but link-local addresses. */
 void links_list(const struct links *l, struct model *m);
 
+/* The name of the link with the index, or NULL; the index of the one with the name, or 0. */
+const char *links_name(const struct links *l, unsigned index);
+unsigned links_index(const struct links *l, const char *name);
+
 void links_done(struct links *l);
 
 #define CLEANUP_LINKS __attribute__((cleanup(links_done)))

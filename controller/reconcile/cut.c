@@ -30,25 +30,49 @@ static bool is_local_net(const struct model_interface *i, const struct addr *a)
 	return false;
 }
 
-/* An entry does not tell by which interface its packets come, but a policy may ask. Where the
- * address is in the network of one, it is that; else whatever interface lets it pass gives it the
- * benefit of the doubt. */
-static bool is_refused_by_all(const struct compiled *c, const struct model *m, struct flow *f,
-			      struct flow_end *outside)
+static bool is_refused_everywhere(const struct cut_view *v, struct flow *f,
+				  struct flow_end *outside)
 {
-	if (!is_refused(c, f))
-		return false;
+	const struct model *m = compile_model(v->compiled);
+
 	for (size_t i = 0; i < m->ninterfaces; i++) {
 		outside->interface = m->interfaces[i].name;
-		if (is_local_net(&m->interfaces[i], &outside->addr))
-			return is_refused(c, f);
-	}
-	for (size_t i = 0; i < m->ninterfaces; i++) {
-		outside->interface = m->interfaces[i].name;
-		if (!is_refused(c, f))
+		if (!is_refused(v->compiled, f))
 			return false;
 	}
-	return true;
+	outside->interface = NULL;
+	return is_refused(v->compiled, f);
+}
+
+/* The one in whose network the address is, else the one by which the host sends to it what the end INSIDE
+ * answers. */
+static const char *interface_of(const struct cut_view *v, const struct flow_end *inside,
+				const struct addr *outside)
+{
+	const struct model *m = compile_model(v->compiled);
+	const char *bridge = NULL;
+
+	for (size_t i = 0; i < m->ninterfaces; i++)
+		if (is_local_net(&m->interfaces[i], outside))
+			return m->interfaces[i].name;
+	if (!v->host)
+		return NULL;
+	if (inside->kind == END_ENDPOINT)
+		bridge = m->networks[m->endpoints[inside->endpoint].network].bridge;
+	return host_route(v->host, outside, bridge ? &inside->addr : NULL, bridge);
+}
+
+/* An entry does not tell by which interface its packets come, but a policy may ask. Where nothing else does,
+ * whatever interface lets it pass gives it the benefit of the doubt. */
+static bool is_refused_outside(const struct cut_view *v, struct flow *f, bool incoming)
+{
+	struct flow_end *outside = incoming ? &f->from : &f->to;
+
+	if (!v->by_interface)
+		return is_refused(v->compiled, f);
+	outside->interface = interface_of(v, incoming ? &f->to : &f->from, &outside->addr);
+	return outside->interface ? is_refused(v->compiled, f)
+				  : is_refused_everywhere(v, f, outside);
 }
 
 /* Who asks a published port of the host asks the container behind it: docker-proxy carries it on, in a connection
@@ -91,9 +115,10 @@ static bool touches_container(const struct flow *f)
 	       f->from.kind == END_UNKNOWN || f->to.kind == END_UNKNOWN;
 }
 
-bool cut_judge(const struct compiled *c, const struct model *m, const struct flow_entry *e,
-	       struct flow *f)
+bool cut_judge(const struct cut_view *v, const struct flow_entry *e, struct flow *f)
 {
+	const struct compiled *c = v->compiled;
+
 	*f = (struct flow) {
 		.from = compile_end_of_addr(c, &e->orig_src),
 		.to = compile_end_of_addr(c, &e->reply_src),
@@ -110,18 +135,16 @@ bool cut_judge(const struct compiled *c, const struct model *m, const struct flo
 		f->published = true;
 		f->published_port = e->orig_dport;
 	}
-	if (f->from.kind == END_OUTSIDE)
-		return is_refused_by_all(c, m, f, &f->from);
-	if (f->to.kind == END_OUTSIDE)
-		return is_refused_by_all(c, m, f, &f->to);
+	if (f->from.kind == END_OUTSIDE || f->to.kind == END_OUTSIDE)
+		return is_refused_outside(v, f, f->from.kind == END_OUTSIDE);
 	return is_refused(c, f);
 }
 
-bool cut_is_refused(const struct compiled *c, const struct model *m, const struct flow_entry *e)
+bool cut_is_refused(const struct cut_view *v, const struct flow_entry *e)
 {
 	struct flow f;
 
-	return cut_judge(c, m, e, &f);
+	return cut_judge(v, e, &f);
 }
 
 /* ---- answers ---- */
@@ -207,21 +230,42 @@ static int drop_answers(struct kernel *k, const struct compiled *c, const struct
 
 /* ---- all of them ---- */
 
-static bool refused(const struct flow_entry *e, void *data)
+static bool asks_interface(const struct policy_rule *rule)
 {
-	const struct world *w = data;
-
-	return cut_is_refused(w->compiled, w->model, e);
+	for (size_t i = 0; i < rule->nfrom; i++)
+		if (rule->from[i].kind == PEER_INTERFACE)
+			return true;
+	for (size_t i = 0; i < rule->nto; i++)
+		if (rule->to[i].kind == PEER_INTERFACE)
+			return true;
+	return false;
 }
 
-int cut_refused(struct flow_table *flows, struct kernel *k, const struct world *w, size_t *ret_cut,
-		struct error *err)
+struct cut_view cut_view_of(const struct compiled *c, struct host *h)
 {
+	struct cut_view v = {.compiled = c, .host = h};
+	const struct policy_set *set = compile_policies(c);
+
+	for (size_t d = 0; d < set->ndocuments; d++)
+		for (size_t r = 0; r < set->documents[d].nrules; r++)
+			v.by_interface |= asks_interface(&set->documents[d].rules[r]);
+	return v;
+}
+
+static bool refused(const struct flow_entry *e, void *data)
+{
+	return cut_is_refused(data, e);
+}
+
+int cut_refused(struct flow_table *flows, struct kernel *k, struct host *h, const struct world *w,
+		size_t *ret_cut, struct error *err)
+{
+	struct cut_view view = cut_view_of(w->compiled, h);
 	CLEANUP_FLOW_LIST struct flow_list doomed = {0};
 	int r, answers4, answers6;
 
 	*ret_cut = 0;
-	r = flow_find(flows, refused, (void *)w, &doomed, err);
+	r = flow_find(flows, refused, &view, &doomed, err);
 	if (r < 0)
 		return r;
 	answers4 = drop_answers(k, w->compiled, &doomed, AF_INET, err);

@@ -68,7 +68,7 @@ void daemon_cut_due(void *data)
 
 	if (!d->world.compiled || d->suspended || d->skeleton)
 		return;
-	r = cut_refused(d->flows, &d->kernel, &d->world, &n, &err);
+	r = cut_refused(d->flows, &d->kernel, d->host, &d->world, &n, &err);
 	ended = loop_now();
 	d->cut_rest = ended + REST_MS + REST_SHARE * (ended - began);
 	if (r < 0)

@@ -78,7 +78,7 @@ static enum reconcile_exit apply(struct daemon *d, struct error *err)
 		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
 			 "bridge " QUAYWALL_TABLE, "cause", d->kernel.bridge_error, NULL);
 	daemon_bridge_filter(d);
-	if (cut_refused(d->flows, &d->kernel, &d->world, &flows, err) < 0)
+	if (cut_refused(d->flows, &d->kernel, d->host, &d->world, &flows, err) < 0)
 		return QUAYWALL_UNREACHABLE;
 	snprintf(steps, sizeof(steps), "%zu", change.steps);
 	snprintf(cut, sizeof(cut), "%zu", flows);

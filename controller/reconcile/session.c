@@ -77,6 +77,7 @@ bool reconcile_session_parse(const char *text, struct reconcile_session *ret)
 struct search {
 	const struct compiled *c;
 	const struct model *m;
+	struct cut_view view;
 	const struct reconcile_session *own;
 	bool found_own; /* conntrack knows it */
 	json_t *warnings;
@@ -138,7 +139,7 @@ static bool look_at(const struct flow_entry *e, void *data)
 	if (!own && (e->protocol != IPPROTO_TCP || !e->established ||
 		     (e->reply_sport != SSH_PORT && e->orig_dport != SSH_PORT)))
 		return false;
-	if (cut_judge(s->c, s->m, e, &f))
+	if (cut_judge(&s->view, e, &f))
 		add_warning(s, &f, e->orig_sport, own);
 	return false;
 }
@@ -179,17 +180,18 @@ static void judge_own(struct search *s)
 			continue;
 		e.dnat = is_published = true;
 		e.orig_dport = p->host_port;
-		if (!cut_judge(s->c, s->m, &e, &f))
+		if (!cut_judge(&s->view, &e, &f))
 			return;
 	}
-	if (is_published || cut_judge(s->c, s->m, &e, &f))
+	if (is_published || cut_judge(&s->view, &e, &f))
 		add_warning(s, &f, s->own->client_port, true);
 }
 
 json_t *reconcile_session_warnings(const struct compiled *c, const struct model *m,
 				   struct flow_table *flows, const struct reconcile_session *own)
 {
-	struct search s = {.c = c, .m = m, .own = own, .warnings = json_array()};
+	struct search s = {
+		.c = c, .m = m, .view = cut_view_of(c, NULL), .own = own, .warnings = json_array()};
 	CLEANUP_FLOW_LIST struct flow_list none = {NULL, 0, 0};
 
 	if (flows)

@@ -23,6 +23,12 @@ int host_dispatch(struct host *h, bool *ret, struct error *err);
  * bridges with none but link-local addresses (containers' veths): the IP hooks never name them. */
 int host_read_interfaces(struct host *h, struct model *m, struct error *err);
 
+/* The interface by which the host sends to TO, NULL where there is none. FROM, or NULL, is the source; IIF
+ * then says by which interface it comes, NULL for the host itself: routes may go by both. The name is
+ * good until the next host_dispatch(). */
+const char *host_route(struct host *h, const struct addr *to, const struct addr *from,
+		       const char *iif);
+
 enum host_bridge_filter {
 	HOST_BRIDGE_FILTER_ON,
 	HOST_BRIDGE_FILTER_OFF,	   /* the sysctl is there and 0 */

@@ -78,6 +78,7 @@ class World:
         bed.engine.network("back", "172.30.2.0/24", "fd00:2::/64", named)
         bed.engine.network("old", "172.30.3.0/24")
         published = ("8080:80", "8443:443", "8053:53/udp", "8123:123/udp", "8600:600", "8601:8601/udp")
+        published += ("192.0.2.1:8085:80", "192.0.2.1:8086:443")
         self.web = self._box("shop-web-1", "front", "shop/web", published)
         self.db = self._box("shop-db-1", "front", "shop/db")
         self.worker = self._box("shop-worker-1", "front", "shop/worker")
@@ -85,7 +86,7 @@ class World:
         self.other = self._box("blog-other-1", "front", "blog/other")
         self.cache = self._box("shop-cache-1", "back", "shop/cache")
         self.legacy = self._box("shop-legacy-1", "old", "shop/legacy", ("8090:80", "8093:443"))
-        self.multi = self._box("shop-multi-1", "front", "shop/multi", also=("back",))
+        self.multi = self._box("shop-multi-1", "front", "shop/multi", ("8097:80",), also=("back",))
         self.bed.bridge_filter(0)
 
     def _box(
@@ -100,6 +101,10 @@ class World:
         for more in also:
             self.engine.docker("network", "connect", more, name)
         return box_of(c)
+
+
+    def bridge(self, network: str) -> str:
+        return "br-" + self.engine.docker("network", "inspect", "-f", "{{.Id}}", network)[:12]
 
 
 def box_of(c: Container) -> Box:

@@ -36,9 +36,9 @@ class Crowd:
         self.parts: list[Many] = []
         try:
             for place, addr, port, source in (
-                (world.loop.place, db.addr(4), 5432, None),
-                (world.loop.place, db.addr(6), 5432, None),
-                (world.loop.place, web.addr(4), 80, None),
+                (world.multi.place, db.addr(4), 5432, None),
+                (world.multi.place, db.addr(6), 5432, None),
+                (world.multi.place, web.addr(4), 80, None),
                 (lan, lan.host4, 8080, lan.addr4),
                 (lan, lan.host6, 8080, lan.addr6),
             ):
@@ -61,7 +61,7 @@ class Crowd:
 @pytest.fixture
 def crowd(world: World, quaywall: Make) -> Iterator[tuple[Quaywall, Crowd]]:
     q = quaywall(world.bed)
-    q.policy("shop", policy("loop", "worker", "other", "cache"))
+    q.policy("shop", policy("multi", "worker", "other", "cache"))
     q.start()
     made = Crowd(world)
     yield q, made
@@ -129,12 +129,12 @@ def test_a_hundred_streams_live_on(
     lives(*(p.server for p in pairs))
     worker, other, cache = pairs[0::3], pairs[1::3], pairs[2::3]
 
-    q.policy("shop", policy("loop", "other", "cache"))
+    q.policy("shop", policy("multi", "other", "cache"))
     q.verb("reload")
     ended(*(p.server for p in worker))
     lives(*(p.server for p in other + cache))
 
-    q.policy("shop", policy("loop", "other", "cache", deny="  - {from: {project: blog}, to: {service: db}}\n"))
+    q.policy("shop", policy("multi", "other", "cache", deny="  - {from: {project: blog}, to: {service: db}}\n"))
     q.verb("reload")
     ended(*(p.server for p in other))
     lives(*(p.server for p in cache))

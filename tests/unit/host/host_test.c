@@ -208,6 +208,33 @@ static void test_reads_links_and_addresses(void **state)
 	assert_false(readable(h));
 }
 
+static void test_routes(void **state)
+{
+	static const char *const cases[][2] = {
+		{"192.0.2.9", "eth0"}, {"172.18.0.2", "br0"}, {"203.0.113.1", NULL}};
+	CLEANUP_HOST struct host *h = NULL;
+	struct addr a;
+
+	(void)state;
+	add_bridge("br0");
+	add_veth("eth0", "peer0");
+	for (size_t i = 0; i < 3; i++)
+		set_up((const char *[]) {"br0", "eth0", "peer0"}[i]);
+	add_addr("br0", "172.18.0.1/16");
+	add_addr("eth0", "192.0.2.1/24");
+	h = open_host();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *got;
+
+		assert_int_equal(addr_parse(cases[i][0], &a), 0);
+		got = host_route(h, &a, NULL, NULL);
+		if (cases[i][1])
+			assert_string_equal(got, cases[i][1]);
+		else
+			assert_null(got);
+	}
+}
+
 static void test_peer_address_is_not_the_host(void **state)
 {
 	CLEANUP_HOST struct host *h = NULL;
@@ -346,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reads_links_and_addresses, enter, leave),
+		cmocka_unit_test_setup_teardown(test_routes, enter, leave),
 		cmocka_unit_test_setup_teardown(test_peer_address_is_not_the_host, enter, leave),
 		cmocka_unit_test_setup_teardown(test_follows_changes, enter, leave),
 		cmocka_unit_test_setup_teardown(test_reading_alone_is_up_to_date, enter, leave),

@@ -144,7 +144,7 @@ void daemon_cut_due(void *data);
 
 /* ---- confirm.c ---- */
 
-/* Reads what the last run kept. */
+/* Reads what the last run kept. The folder for it, D->state_folder, stays to be written to. */
 int daemon_trial_open(struct daemon *d, struct error *err);
 /* At the start: puts the set that was confirmed last in force, if it is to be that and not what the files say.
  * Returns whether it was. */

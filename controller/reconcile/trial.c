@@ -216,14 +216,22 @@ int trial_decode(const char *data, size_t len, struct trial *ret, struct error *
 
 /* ---- the file ---- */
 
+int trial_make_folder(const char *dir, struct error *err)
+{
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: cannot be made: %s", dir, strerror(errno));
+	return 0;
+}
+
 /* The folder, open. What others may write to is not believed: it decides which policies are in force. */
 static int open_dir(const char *dir, bool make, int *ret, struct error *err)
 {
 	CLEANUP_FD int fd = -1;
 	struct stat st;
+	int r = make ? trial_make_folder(dir, err) : 0;
 
-	if (make && mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "%s: cannot be made: %s", dir, strerror(errno));
+	if (r < 0)
+		return r;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set(err, -errno, "%s: %s", dir, strerror(errno));

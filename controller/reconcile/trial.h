@@ -48,7 +48,10 @@ int trial_encode(const struct trial *t, struct buf *out);
 /* 0, or -EBADMSG with what is wrong in ERR; then *RET is untouched. */
 int trial_decode(const char *data, size_t len, struct trial *ret, struct error *err);
 
-/* Writes into the folder DIR, which is made if need be (not its parents). On failure what was there before is
+/* Makes the folder DIR (not its parents); one that is there is fine. */
+int trial_make_folder(const char *dir, struct error *err);
+
+/* Writes into the folder DIR, which is made if need be. On failure what was there before is
  * there still. */
 int trial_write(const char *dir, const struct trial *t, struct error *err);
 /* 0, -ENOENT where nothing was ever written, or another negative errno with ERR. */

@@ -293,6 +293,20 @@ def test_places_do_not_change_on_trial(quiet: Daemon) -> None:
     assert trial(quiet)["state"] == "none"
 
 
+def test_the_folder_of_choice(quiet: Daemon, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nowhere near the control socket, as /var/lib/quaywall is to /run."""
+    folder = tmp_path_factory.mktemp("var") / "state"
+    config = quiet.folder / "quaywall.yaml"
+    config.write_text(config.read_text() + f"state: {folder}\n", encoding="utf-8")
+    process = quiet.start()
+    before = quiet.table()
+    try_narrow(quiet, "3s")
+    assert (folder / "trial").exists() and not state_file(quiet).parent.exists()
+    kill(quiet, process)
+    quiet.start()
+    assert eventually(lambda: quiet.table() == before, 20)
+
+
 def test_only_root_confirms(quiet: Daemon) -> None:
     quiet.start()
     try_narrow(quiet, "1m")

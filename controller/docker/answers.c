@@ -15,6 +15,13 @@ static void add_image(void *data, const char *id)
 	follow_add(s, JOB_IMAGE, id, s->listing);
 }
 
+static void add_bindings(void *data, const char *id)
+{
+	struct session *s = data;
+
+	jobs_add(&s->bindings, JOB_BINDINGS, id, false);
+}
+
 static int take_network_list(struct session *s, const struct job *job,
 			     const struct http_reply *reply, bool *changed, struct error *err)
 {
@@ -63,7 +70,23 @@ static int take_containers(struct session *s, const struct job *job, const struc
 	if (!job->id && inventory_keep_containers(s->inventory, job->asked))
 		*changed = true;
 	inventory_missing_images(s->inventory, add_image, s);
+	if (s->follow)
+		inventory_missing_bindings(s->inventory, add_bindings, s);
 	return 0;
+}
+
+/* What the engine will publish is of no use where it cannot be had: then the listing tells, later. */
+bool answers_take_bindings(struct session *s, const struct job *job, const struct http_reply *reply)
+{
+	CLEANUP_FREE char *source = mem_printf("GET /containers/%.64s/json", job->id);
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct model_port *ports;
+	size_t n;
+
+	if (reply->code < 0 || reply->status != 200 ||
+	    documents_bindings(source, reply->body, reply->len, &ports, &n, &err) < 0)
+		return false;
+	return inventory_put_bindings(s->inventory, job->id, ports, n);
 }
 
 static int take_network(struct session *s, const struct job *job, const struct http_reply *reply,
@@ -79,6 +102,9 @@ static int take_network(struct session *s, const struct job *job, const struct h
 		return error_set(err, -EPROTO, "%s: the answer is of another network", source);
 	*changed = inventory_put_network(s->inventory, piece, job->asked);
 	piece = NULL;
+	/* A container that was created before it is started is known by now. */
+	if (*changed && inventory_knows_all_in(s->inventory, job->id))
+		session_note_urgent(s);
 	note_missing(s, job->id);
 	return 0;
 }
@@ -120,6 +146,7 @@ static int take(struct session *s, const struct job *job, const struct http_repl
 	case JOB_NETWORK:
 		return take_network(s, job, reply, changed, err);
 	case JOB_IMAGE:
+	case JOB_BINDINGS:
 		break;
 	}
 	return take_image(s, job, reply, changed, err);

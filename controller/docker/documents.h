@@ -15,6 +15,11 @@
 int documents_containers(const char *source, const char *text, size_t len, struct model **ret,
 			 struct error *err);
 
+/* GET /containers/ID/json: the published ports that its configuration names; one that the engine is to choose
+ * is left out. The caller frees *RET. */
+int documents_bindings(const char *source, const char *text, size_t len, struct model_port **ret,
+		       size_t *ret_len, struct error *err);
+
 /* GET /networks/ID: one network and its endpoints, sorted. Of their containers only the engine's key is
  * known here: the piece's containers have an id and nothing else, and it may be "lb-…", "ingress-sbox" or
  * "ep-…", which is no container's. */

@@ -12,14 +12,16 @@
 static void overflow(struct session *s)
 {
 	s->overflowed = true;
+	jobs_done(&s->first);
 	jobs_done(&s->urgent);
 	session_list_within(s, 0);
 }
 
 static void add_urgent(struct session *s, enum job_kind kind, const char *id)
 {
-	if (!s->overflowed && jobs_add(&s->urgent, kind, id, false) &&
-	    jobs_count(&s->urgent) > WAITING_MAX)
+	struct jobs *to = kind == JOB_NETWORK ? &s->first : &s->urgent;
+
+	if (!s->overflowed && jobs_add(to, kind, id, false) && jobs_count(to) > WAITING_MAX)
 		overflow(s);
 }
 
@@ -80,7 +82,7 @@ static void on_network(struct session *s, const struct event *e)
 	/* The address may have another owner by now, so the old one goes at once. */
 	if (e->kind == EVENT_DISCONNECT &&
 	    inventory_detach(s->inventory, e->id, e->container, ++s->clock))
-		session_note_change(s);
+		session_note_urgent(s);
 	add_container(s, e->container);
 }
 

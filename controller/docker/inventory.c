@@ -13,6 +13,7 @@ struct entry {
 	uint64_t asked;
 	struct model *piece;	    /* NULL: gone (networks, containers), or an image */
 	bool known;		    /* images */
+	bool bound;		    /* containers: their bindings are known, or were asked for */
 	struct model_label *labels; /* images */
 	size_t nlabels;
 };
@@ -433,6 +434,38 @@ void inventory_missing_containers(const struct inventory *v, const char *network
 	}
 }
 
+/* ---- published ports that nothing lists yet ---- */
+
+bool inventory_put_bindings(struct inventory *v, const char *id, struct model_port *ports, size_t n)
+{
+	struct entry *e = table_find(&v->containers, id);
+	struct model_container *c = e && e->piece ? e->piece->containers : NULL;
+
+	if (!c || c->nports || !n) {
+		free(ports);
+		return false;
+	}
+	free(c->ports);
+	c->ports = ports;
+	c->nports = n;
+	return true;
+}
+
+/* One that was listed with ports may be stopped now, and keeps them. */
+void inventory_missing_bindings(struct inventory *v, void (*each)(void *data, const char *id),
+				void *data)
+{
+	for (size_t i = 0; i < v->containers.len; i++) {
+		struct entry *e = &v->containers.items[i];
+
+		if (!e->piece || e->bound)
+			continue;
+		if (!e->piece->containers->running && !e->piece->containers->nports)
+			each(data, e->id);
+		e->bound = true;
+	}
+}
+
 /* ---- the model ---- */
 
 static size_t count_endpoints(const struct inventory *v)
@@ -462,6 +495,22 @@ static size_t container_of(const struct inventory *v, const struct model *m, con
 	size_t c = model_find_container(m, key);
 
 	return c != MODEL_NONE && is_identified(v, &m->containers[c]) ? c : MODEL_NONE;
+}
+
+bool inventory_knows_all_in(const struct inventory *v, const char *network)
+{
+	const struct entry *e = table_find(&v->networks, network);
+
+	for (size_t i = 0; e && e->piece && i < e->piece->nendpoints; i++) {
+		const char *key = key_of(e->piece, i);
+		const struct entry *c = table_find(&v->containers, key);
+
+		if (is_special_key(key))
+			continue;
+		if (!c || !c->piece || !is_identified(v, c->piece->containers))
+			return false;
+	}
+	return true;
 }
 
 /* An endpoint whose container is not known gets none: it must never have another's identity. */

@@ -42,6 +42,14 @@ bool inventory_detach(struct inventory *v, const char *network, const char *cont
 bool inventory_put_image(struct inventory *v, const char *id, bool known,
 			 struct model_label *labels, size_t n);
 
+/* The ports that the configuration of the container ID names, until the engine lists them. Takes the
+ * ownership of PORTS. */
+bool inventory_put_bindings(struct inventory *v, const char *id, struct model_port *ports,
+			    size_t n);
+/* Calls EACH for every container that does not run and of which they are not known. */
+void inventory_missing_bindings(struct inventory *v, void (*each)(void *data, const char *id),
+				void *data);
+
 /* Calls EACH for every image that a container uses and whose labels are not known. */
 void inventory_missing_images(const struct inventory *v, void (*each)(void *data, const char *id),
 			      void *data);
@@ -54,6 +62,9 @@ void inventory_networks_of(const struct inventory *v, const char *container,
 /* Calls EACH for every container that has an endpoint in NETWORK and is not known itself. */
 void inventory_missing_containers(const struct inventory *v, const char *network,
 				  void (*each)(void *data, const char *id), void *data);
+
+/* Whether it is known of every endpoint in NETWORK whose it is. */
+bool inventory_knows_all_in(const struct inventory *v, const char *network);
 
 const char *inventory_network_named(const struct inventory *v, const char *name); /* id, or NULL */
 

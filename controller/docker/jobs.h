@@ -1,9 +1,9 @@
 /*
  * jobs: what is still to be asked of the engine.
  *
- * Two queues: what an event made out of date is asked before what a full listing wants. An object that
- * waits already is not queued twice; one whose request is under way is, as its answer may be older than
- * the event.
+ * Queues, one before the other: the networks that an event names, for who is in none of them is refused;
+ * what else an event made out of date; what a full listing wants. An object that waits already is not
+ * queued twice; one whose request is under way is, as its answer may be older than the event.
  */
 #pragma once
 
@@ -17,6 +17,7 @@ enum job_kind {
 	JOB_NETWORK,
 	JOB_CONTAINER,
 	JOB_IMAGE,
+	JOB_BINDINGS, /* a container's own document, which the engine may hold back for long */
 };
 
 struct job {

@@ -21,11 +21,12 @@ struct session {
 	struct version version;
 	char *engine_id;
 
-	struct jobs urgent, background;
+	struct jobs first, urgent, background, bindings;
 	struct rechecks rechecks;
 	struct errand *errands;
 	unsigned running;	  /* jobs whose requests are under way */
 	unsigned running_listing; /* of which of a listing */
+	unsigned running_slow;	  /* for bindings, beside those */
 	uint64_t clock;		  /* counts requests and events */
 
 	struct events_lines lines;
@@ -45,6 +46,7 @@ struct session {
 
 	bool changed; /* since the last model */
 	int64_t changed_at;
+	bool hasty; /* the next model is not to wait for what is under way */
 
 	int failed; /* the session is over: why */
 	struct error error;
@@ -61,6 +63,8 @@ bool session_expect(struct session *s, const struct http_reply *reply);
 
 /* There is something new for the next model. */
 void session_note_change(struct session *s);
+/* And it opens or closes something by itself, whatever else is still to come. */
+void session_note_urgent(struct session *s);
 
 /* Has everything listed within MS milliseconds, or sooner if it is to be anyway. */
 void session_list_within(struct session *s, int64_t ms);
@@ -84,3 +88,5 @@ void follow_add(struct session *s, enum job_kind kind, const char *id, bool list
 
 /* The answer to JOB. Whether it said something new. */
 bool answers_take(struct session *s, const struct job *job, const struct http_reply *reply);
+bool answers_take_bindings(struct session *s, const struct job *job,
+			   const struct http_reply *reply);

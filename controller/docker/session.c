@@ -13,6 +13,8 @@
 #define REQUEST_SECONDS	     30
 #define OBJECT_SECONDS	     10 /* of a request for one object, for which the rest need not wait */
 #define RUNNING_MAX	     8	/* requests at a time */
+#define RUNNING_FIRST_MAX    12 /* and so many with the networks of events, which wait for nothing */
+#define RUNNING_SLOW_MAX     4	/* beside them */
 #define RUNNING_LISTING_MAX  4	/* of which for a listing, so that events do not wait for it */
 #define SETTLE_MS	     5	/* a model waits so long for answers that are under way */
 #define SINCE_SECONDS	     2
@@ -40,6 +42,12 @@ void session_note_change(struct session *s)
 		return;
 	s->changed = true;
 	s->changed_at = session_now();
+}
+
+void session_note_urgent(struct session *s)
+{
+	session_note_change(s);
+	s->hasty = true;
 }
 
 /* ---- failing ---- */
@@ -147,6 +155,18 @@ static void on_answer(void *data, const struct http_reply *reply)
 	job_free(job);
 }
 
+static void on_bindings(void *data, const struct http_reply *reply)
+{
+	struct errand *errand = data;
+	struct session *s = errand->session;
+	struct job *job = end_errand(s, errand);
+
+	s->running_slow--;
+	if (!s->failed && answers_take_bindings(s, job, reply))
+		session_note_change(s);
+	job_free(job);
+}
+
 static void add_container_filter(const char *id, struct buf *out)
 {
 	CLEANUP_JSON json_t *filter = json_pack("{s:[s]}", "id", id);
@@ -177,17 +197,29 @@ static void add_path(const struct job *job, struct buf *out)
 		http_escape(job->id, out);
 		buf_str(out, "/json");
 		break;
+	case JOB_BINDINGS:
+		buf_str(out, "/containers/");
+		http_escape(job->id, out);
+		buf_str(out, "/json");
+		break;
 	}
 }
 
-static void run(struct session *s, struct job *job)
+static struct errand *begin_errand(struct session *s, struct job *job)
 {
-	CLEANUP_BUF struct buf path = BUF_INIT;
 	struct errand *errand = mem_new(1, sizeof(*errand));
 
 	*errand = (struct errand) {s->errands, s, job};
 	s->errands = errand;
 	job->asked = ++s->clock;
+	return errand;
+}
+
+static void run(struct session *s, struct job *job)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct errand *errand = begin_errand(s, job);
+
 	s->running++;
 	s->running_listing += job->listing;
 	add_path(job, &path);
@@ -195,15 +227,30 @@ static void run(struct session *s, struct job *job)
 		 errand);
 }
 
+/* In places of its own: what it asks for may take as long as a container's start. */
+static void run_slow(struct session *s, struct job *job)
+{
+	CLEANUP_BUF struct buf path = BUF_INIT;
+	struct errand *errand = begin_errand(s, job);
+
+	s->running_slow++;
+	add_path(job, &path);
+	http_get(s->http, buf_text(&path), OBJECT_SECONDS, on_bindings, errand);
+}
+
 static void run_jobs(struct session *s)
 {
 	struct job *job;
 
+	while (s->running < RUNNING_FIRST_MAX && (job = jobs_take(&s->first)))
+		run(s, job);
 	while (s->running < RUNNING_MAX && (job = jobs_take(&s->urgent)))
 		run(s, job);
 	while (s->running < RUNNING_MAX && s->running_listing < RUNNING_LISTING_MAX &&
 	       (job = jobs_take(&s->background)))
 		run(s, job);
+	while (s->running_slow < RUNNING_SLOW_MAX && (job = jobs_take(&s->bindings)))
+		run_slow(s, job);
 }
 
 void session_list(struct session *s)
@@ -340,8 +387,10 @@ void session_free(struct session *s)
 	inventory_free(s->inventory);
 	version_done(&s->version);
 	free(s->engine_id);
+	jobs_done(&s->first);
 	jobs_done(&s->urgent);
 	jobs_done(&s->background);
+	jobs_done(&s->bindings);
 	rechecks_done(&s->rechecks);
 	events_lines_done(&s->lines);
 	trouble_done(&s->trouble);
@@ -356,7 +405,8 @@ struct inventory *session_inventory(struct session *s)
 
 static bool is_settled(const struct session *s)
 {
-	return s->running == s->running_listing && !jobs_wait(&s->urgent);
+	return s->hasty || (s->running == s->running_listing && !jobs_wait(&s->first) &&
+			    !jobs_wait(&s->urgent));
 }
 
 /* How long nothing needs to be done but waiting. */
@@ -426,7 +476,7 @@ struct model *session_take(struct session *s)
 	if (!s->listed || !s->changed ||
 	    (!is_settled(s) && session_now() < s->changed_at + SETTLE_MS))
 		return NULL;
-	s->changed = false;
+	s->changed = s->hasty = false;
 	m = inventory_model(s->inventory);
 	m->engine_id = mem_strdup(s->engine_id);
 	m->engine_name = mem_strdup(s->version.engine_name);

@@ -6,8 +6,9 @@
  * read again, and it does not matter how often or in which order events come. All in the caller's thread,
  * which calls session_turn() again and again.
  *
- * GET /containers/ID/json is never asked: it blocks until a start is over. Addresses come from
- * GET /networks/ID, names and labels from GET /containers/json.
+ * Addresses come from GET /networks/ID, names and labels from GET /containers/json. GET /containers/ID/json
+ * blocks until a start is over: it is asked once of a container that does not run, for the ports that it
+ * will publish, and nothing waits for it.
  */
 #pragma once
 

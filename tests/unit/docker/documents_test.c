@@ -163,6 +163,55 @@ static void test_unpublished_ports_are_left_out(void **state)
 	assert_int_equal(m->containers[0].ports[0].container_port, 53);
 }
 
+static void bindings_are(const char *ports, const char *want)
+{
+	CLEANUP_FREE char *text = mem_printf("{\"HostConfig\": {\"PortBindings\": %s}}", ports);
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_BUF struct buf is = BUF_INIT;
+	struct model_port *items;
+	size_t n;
+
+	if (documents_bindings("c", text, strlen(text), &items, &n, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	for (size_t i = 0; i < n; i++) {
+		char addr[ADDR_TEXT_SIZE];
+
+		buf_printf(&is, "%s%u/%u:%u@%s", i ? " " : "", items[i].protocol,
+			   items[i].container_port, items[i].host_port,
+			   addr_format(&items[i].host_addr, addr));
+	}
+	free(items);
+	assert_string_equal(buf_text(&is), want);
+}
+
+static void test_bindings(void **state)
+{
+	(void)state;
+	bindings_are("null", "");
+	bindings_are("{}", "");
+	bindings_are("{\"80/tcp\": null}", "");
+	bindings_are("{\"80/tcp\": [{\"HostIp\": \"\", \"HostPort\": \"8080\"}]}",
+		     "6/80:8080@0.0.0.0 6/80:8080@::");
+	bindings_are("{\"53/udp\": [{\"HostIp\": \"127.0.0.1\", \"HostPort\": \"53\"}]}",
+		     "17/53:53@127.0.0.1");
+	bindings_are("{\"80/tcp\": [{\"HostIp\": \"::1\", \"HostPort\": \"80\"}]}", "6/80:80@::1");
+}
+
+static void test_bindings_that_the_engine_chooses(void **state)
+{
+	static const char *const ports[] = {"", "0", "8000-8010", "99999", "-1", "+80", "80x"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		CLEANUP_FREE char *text =
+			mem_printf("{\"80/tcp\": [{\"HostPort\": \"%s\"}]}", ports[i]);
+
+		bindings_are(text, "");
+	}
+	bindings_are("{\"80/gre\": [{\"HostPort\": \"80\"}], \"80\": [{\"HostPort\": \"80\"}]}",
+		     "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +221,8 @@ int main(void)
 		cmocka_unit_test(test_endpoints_are_sorted_with_their_keys),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_bindings),
+		cmocka_unit_test(test_bindings_that_the_engine_chooses),
 		cmocka_unit_test(test_unpublished_ports_are_left_out),
 	};
 

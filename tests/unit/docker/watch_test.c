@@ -187,6 +187,56 @@ static void test_first_listing(void **state)
 	assert_int_equal(fake_asked(b->fake, "/containers/c1/json"), 0);
 }
 
+#define CREATED                                                                                     \
+	"{\"Id\": \"c2\", \"Names\": [\"/late\"], \"Image\": \"box\", \"ImageID\": \"sha256:aa\", " \
+	"\"State\": \"created\", \"Ports\": [], \"HostConfig\": {\"NetworkMode\": \"front\"}}"
+
+static bool c2_publishes(struct bed *b)
+{
+	size_t c = b->model ? model_find_container(b->model, "c2") : MODEL_NONE;
+
+	return c != MODEL_NONE && b->model->containers[c].nports == 2;
+}
+
+/* The list of containers names no port before the start is over; docker-proxy serves it before that. */
+static void test_ports_of_one_that_was_created(void **state)
+{
+	struct bed *b = *state;
+	const struct model_container *c;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_container(b->fake, "c2", CREATED);
+	fake_answer(b->fake, "/containers/c2/json", "200 OK",
+		    "{\"HostConfig\": {\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"\", "
+		    "\"HostPort\": \"8080\"}], \"81/tcp\": [{\"HostPort\": \"\"}]}}}");
+	assert_true(fake_event(b->fake, CONTAINER_EVENT("create", "c2")));
+	wait_until(b, c2_publishes);
+	c = &b->model->containers[model_find_container(b->model, "c2")];
+	assert_int_equal(c->ports[0].host_port, 8080);
+	assert_int_equal(c->ports[0].container_port, 80);
+}
+
+static bool c2_is_there(struct bed *b)
+{
+	return name_of(b, "e2") && !strcmp(name_of(b, "e2"), "late");
+}
+
+/* The engine holds a container's own document back while it starts. */
+static void test_nothing_waits_for_the_ports(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_container(b->fake, "c2", CREATED);
+	fake_answer(b->fake, "/containers/c2/json", FAKE_HANG);
+	assert_true(fake_event(b->fake, CONTAINER_EVENT("create", "c2")));
+	fake_network(b->fake, "n1", FRONT(ENDPOINT("c2", "e2", "172.30.0.3")));
+	assert_true(fake_event(b->fake, NETWORK_EVENT("connect", "n1", "c2")));
+	wait_until(b, c2_is_there);
+}
+
 static void test_highest_version(void **state)
 {
 	struct bed *b = *state;
@@ -601,6 +651,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_first_listing),
+		T(test_ports_of_one_that_was_created),
+		T(test_nothing_waits_for_the_ports),
 		T(test_highest_version),
 		T(test_events),
 		T(test_network_destroyed),

@@ -123,6 +123,9 @@ void daemon_host_due(void *data);
 /* Brings the rulesets of W into the kernel, unless suspended. On failure the kernel's tables are what
  * they were; that of the bridge table alone is no failure, but told. */
 int daemon_apply(struct daemon *d, const struct world *w, struct error *err);
+/* The same for a model that is not in force yet: what flows endpoints had that are not in it any more is ended,
+ * before an address of theirs is another's. (handover.c) */
+int daemon_apply_model(struct daemon *d, const struct world *next, struct error *err);
 /* Tries again later what the kernel refused now. */
 void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);

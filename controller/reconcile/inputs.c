@@ -309,7 +309,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	bool is_first = next->compiled && !d->world.compiled;
-	int r = next->compiled ? daemon_apply(d, next, &err) : 0;
+	int r = next->compiled ? daemon_apply_model(d, next, &err) : 0;
 
 	world_replace(&d->world, next);
 	if (r < 0) {

@@ -102,7 +102,6 @@ class World:
             self.engine.docker("network", "connect", more, name)
         return box_of(c)
 
-
     def bridge(self, network: str) -> str:
         return "br-" + self.engine.docker("network", "inspect", "-f", "{{.Id}}", network)[:12]
 

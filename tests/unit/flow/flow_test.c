@@ -16,6 +16,8 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/flow.h"
@@ -287,6 +289,27 @@ static void test_cuts_what_is_refused_alone(void **state)
 	free(s.items);
 }
 
+/* QUAYWALL_FLOWS=50000 in the environment for the full size. */
+static void test_a_large_table(void **state)
+{
+	const char *wanted = getenv("QUAYWALL_FLOWS");
+	size_t n = wanted ? strtoul(wanted, NULL, 10) : 4000;
+	struct seen s = {.refuse_port = 22};
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		char src[ADDR_TEXT_SIZE];
+
+		snprintf(src, sizeof(src), "10.%zu.%zu.1", 1 + i / 200 / 200, i / 200 % 200);
+		must_make(&(struct spec) {src, "10.0.0.2", IPPROTO_TCP, (uint16_t)(1 + i % 200),
+					  i % 2 ? 22 : 53, NULL, 0});
+	}
+	assert_int_equal(cut(&s), n / 2);
+	assert_int_equal(s.len, n);
+	assert_int_equal(count(), n - n / 2);
+	free(s.items);
+}
+
 static void test_zones_are_different_flows(void **state)
 {
 	struct seen s = {.refuse_port = 80};
@@ -388,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_decodes_dnat, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_icmp_and_v6, enter, leave),
 		cmocka_unit_test_setup_teardown(test_cuts_what_is_refused_alone, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_large_table, enter, leave),
 		cmocka_unit_test_setup_teardown(test_zones_are_different_flows, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_successor_of_the_same_tuple_stays, enter,
 						leave),

@@ -36,7 +36,9 @@ static int read_interfaces(struct model *m, struct error *err)
 	CLEANUP_HOST struct host *h = NULL;
 	int r = host_open(&h, err);
 
-	return r < 0 ? r : host_read_interfaces(h, m, err);
+	if (r == 0)
+		r = host_read_interfaces(h, m, err);
+	return r < 0 ? r : host_bind_ports(h, m, err);
 }
 
 int offline_list(struct offline *o, const struct arguments *a, bool here, struct error *err)

@@ -232,6 +232,20 @@ static int read_family(const struct node *n, const char *key, uint8_t family, st
 	return r;
 }
 
+static int read_bridge_port(const struct node *n, struct model_endpoint *e, struct error *err)
+{
+	struct node child = node_member(n, "port");
+	CLEANUP_FREE char *text = NULL;
+	int r = node_string(n, "port", NODE_OPTIONAL, &text, err);
+
+	if (r < 0 || !text)
+		return r;
+	if (strlen(text) >= sizeof(e->port))
+		return node_error(&child, err, "is longer than an interface's name");
+	memcpy(e->port, text, strlen(text));
+	return 0;
+}
+
 static int read_endpoint(const struct node *n, const struct model *m, struct model_endpoint *e,
 			 struct error *err)
 {
@@ -243,7 +257,9 @@ static int read_endpoint(const struct node *n, const struct model *m, struct mod
 	    (r = read_family(n, "addr4", AF_INET, &e->addr4, err)) < 0 ||
 	    (r = read_family(n, "addr6", AF_INET6, &e->addr6, err)) < 0)
 		return r;
-	return fill_mac(n, "mac", &e->has_mac, e->mac, err);
+	if ((r = fill_mac(n, "mac", &e->has_mac, e->mac, err)) < 0)
+		return r;
+	return read_bridge_port(n, e, err);
 }
 
 static int read_interface(const struct node *n, struct model_interface *i, struct error *err)

@@ -147,6 +147,8 @@ static json_t *endpoint_object(const struct model *m, const struct model_endpoin
 	json_object_set_new(o, "addr4", addr_or_null(&e->addr4));
 	json_object_set_new(o, "addr6", addr_or_null(&e->addr6));
 	json_object_set_new(o, "mac", text_or_null(e->has_mac ? mac_format(e->mac, buf) : NULL));
+	if (e->port[0])
+		json_object_set_new(o, "port", text(e->port));
 	return o;
 }
 

@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 
 #include "links.h"
+#include "ports.h"
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
 struct host {
 	struct mnl_socket *events, *requests;
 	struct links links;
+	struct ports ports;
 };
 
 static int take(const struct nlmsghdr *message, void *data)
@@ -51,6 +53,7 @@ static int list(struct host *h, struct error *err)
 	if (r < 0)
 		return error_wrap(err, r, "listing the host's interfaces");
 	old = h->links;
+	fresh.ports_moved = true;
 	h->links = fresh;
 	fresh = old;
 	return 0;
@@ -97,6 +100,7 @@ void host_close(struct host *h)
 	netlink_cleanup(&h->events);
 	netlink_cleanup(&h->requests);
 	links_done(&h->links);
+	ports_done(&h->ports);
 	free(h);
 }
 
@@ -197,4 +201,20 @@ const char *host_route(struct host *h, const struct addr *to, const struct addr 
 	if (netlink_query(h->requests, request, take_oif, &index) < 0)
 		return NULL;
 	return links_name(&h->links, index);
+}
+
+int host_bind_ports(struct host *h, struct model *m, struct error *err)
+{
+	h->links.ports_moved = false;
+	return ports_bind(&h->ports, &h->links, h->requests, m, err);
+}
+
+bool host_ports_missing(const struct host *h)
+{
+	return h->ports.missing;
+}
+
+bool host_ports_moved(const struct host *h)
+{
+	return h->ports.missing && h->links.ports_moved;
 }

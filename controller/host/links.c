@@ -33,6 +33,13 @@ static struct link *link_find(struct links *l, unsigned index)
 	return at < l->len && l->items[at].index == index ? &l->items[at] : NULL;
 }
 
+const struct link *links_find(const struct links *l, unsigned index)
+{
+	size_t at = link_position(l, index);
+
+	return at < l->len && l->items[at].index == index ? &l->items[at] : NULL;
+}
+
 static struct link *link_get(struct links *l, unsigned index)
 {
 	size_t at = link_position(l, index);
@@ -70,20 +77,26 @@ static bool is_listed(const struct link *link)
 
 /* ---- links ---- */
 
+/* Whether the text ATTR, which may end without a NUL, is KIND. */
+static bool is_kind(const struct nlattr *attr, const char *kind)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	return len >= strlen(kind) && strncmp(mnl_attr_get_payload(attr), kind, len) == 0;
+}
+
 /* The kinds in IFLA_LINKINFO: of the link itself, and of what its master is. */
 static void read_kinds(const struct nlattr *linkinfo, struct link *link)
 {
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, linkinfo) {
-		const char *kind = mnl_attr_get_payload(attr);
-		bool bridge = mnl_attr_get_payload_len(attr) >= sizeof("bridge") - 1 &&
-			      strncmp(kind, "bridge", mnl_attr_get_payload_len(attr)) == 0;
-
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			link->bridge = bridge;
-		else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
-			link->port = bridge;
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND) {
+			link->bridge = is_kind(attr, "bridge");
+			link->veth = is_kind(attr, "veth");
+		} else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND) {
+			link->port = is_kind(attr, "bridge");
+		}
 	}
 }
 
@@ -99,6 +112,8 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 			strncpy(fresh.name, mnl_attr_get_str(attr), IFNAMSIZ - 1);
 		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			read_kinds(attr, &fresh);
+		else if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			fresh.master = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_WIRELESS)
 			/* A wireless event has nothing but the name: it says nothing of kinds. */
 			return false;
@@ -109,6 +124,10 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 	memcpy(link->name, fresh.name, sizeof(link->name));
 	link->bridge = fresh.bridge;
 	link->port = fresh.port;
+	link->veth = fresh.veth;
+	if (fresh.master || link->master)
+		l->ports_moved = true;
+	link->master = fresh.master;
 	return was_listed != is_listed(link) || (was_listed && changed);
 }
 
@@ -121,6 +140,8 @@ static bool apply_del_link(struct links *l, const struct nlmsghdr *message)
 	if (!link)
 		return false;
 	was_listed = is_listed(link);
+	if (link->master)
+		l->ports_moved = true;
 	link_remove(l, link);
 	return was_listed;
 }

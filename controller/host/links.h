@@ -19,6 +19,8 @@ struct link {
 	char name[IFNAMSIZ]; /* "" while only an address of it was seen */
 	bool bridge;	     /* is one */
 	bool port;	     /* of a bridge */
+	bool veth;	     /* is an end of a pair */
+	unsigned master;     /* the index of what it is a port of; 0: of none */
 	struct {
 		struct prefix *items;
 		size_t len, cap;
@@ -28,7 +30,11 @@ struct link {
 struct links {
 	struct link *items; /* sorted by index */
 	size_t len, cap;
+	bool ports_moved; /* a port came, went, or went up or down; who looks clears it */
 };
+
+/* The link with INDEX, or NULL. */
+const struct link *links_find(const struct links *l, unsigned index);
 
 /* Takes a RTM_{NEW,DEL}{LINK,ADDR}; others are passed over. Returns whether what links_list() gives
  * changed. */

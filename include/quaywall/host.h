@@ -29,6 +29,16 @@ int host_read_interfaces(struct host *h, struct model *m, struct error *err);
 const char *host_route(struct host *h, const struct addr *to, const struct addr *from,
 		       const char *iif);
 
+/* Fills in the `port` of each endpoint of M, which is sorted, on a bridge that is here, and "" where it is not
+ * known, from what host_read_interfaces() or host_dispatch() read last. A port that an endpoint once
+ * had it keeps as long as both are there. On failure those still are filled in. */
+int host_bind_ports(struct host *h, struct model *m, struct error *err);
+
+/* Whether an endpoint on a bridge had no port at the last host_bind_ports(), and whether ports came or changed
+ * since, so that it may be found now. */
+bool host_ports_missing(const struct host *h);
+bool host_ports_moved(const struct host *h);
+
 enum host_bridge_filter {
 	HOST_BRIDGE_FILTER_ON,
 	HOST_BRIDGE_FILTER_OFF,	   /* the sysctl is there and 0 */

@@ -14,7 +14,8 @@
 
 #include "quaywall/addr.h"
 
-#define MODEL_NONE SIZE_MAX /* an index that points nowhere */
+#define MODEL_NONE	  SIZE_MAX /* an index that points nowhere */
+#define MODEL_IFNAME_SIZE 16	   /* IFNAMSIZ: an interface's name with its NUL */
 
 struct model_label {
 	char *key, *value;
@@ -68,6 +69,9 @@ struct model_endpoint {
 	struct addr addr4, addr6; /* family 0 where it has none */
 	bool has_mac;
 	uint8_t mac[6];
+	/* The host's end of its veth pair, the port of the network's bridge that its frames come in by;
+	 * "" where that is not known. The host room finds it. */
+	char port[MODEL_IFNAME_SIZE];
 };
 
 /* An interface of the host, in the namespace that quaywall governs. */

@@ -1,0 +1,341 @@
+#include "ports.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/mem.h"
+#include "quaywall/netlink.h"
+
+/* ---- a veth pair, as the kernel has it now ---- */
+
+struct end {
+	int index, peer, netnsid, master; /* netnsid: where the peer is; -1: here */
+	bool up, has_mac;
+	uint8_t mac[6];
+};
+
+static int read_end(const struct nlmsghdr *message, void *data)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	struct end *end = data;
+	const struct nlattr *attr;
+
+	if (message->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	*end = (struct end) {
+		.index = info->ifi_index, .netnsid = -1, .up = info->ifi_flags & IFF_UP};
+	mnl_attr_for_each(attr, message, sizeof(*info)) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_LINK:
+			end->peer = (int)mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			end->netnsid = (int)mnl_attr_get_u32(attr);
+			break;
+		case IFLA_MASTER:
+			end->master = (int)mnl_attr_get_u32(attr);
+			break;
+		case IFLA_ADDRESS:
+			end->has_mac = mnl_attr_get_payload_len(attr) == sizeof(end->mac);
+			if (end->has_mac)
+				memcpy(end->mac, mnl_attr_get_payload(attr), sizeof(end->mac));
+			break;
+		default:
+			break;
+		}
+	}
+	return 0;
+}
+
+/* The link INDEX of the namespace that has NETNSID here (-1: this one). */
+static int query_end(struct mnl_socket *s, int index, int netnsid, struct end *ret)
+{
+	_Alignas(struct nlmsghdr) char buf[128];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *info;
+
+	request->nlmsg_type = RTM_GETLINK;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifi_index = index;
+	mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (netnsid >= 0)
+		mnl_attr_put_u32(request, IFLA_TARGET_NETNSID, (uint32_t)netnsid);
+	*ret = (struct end) {.netnsid = -1};
+	return netlink_query(s, request, read_end, ret);
+}
+
+/* ---- bridges ---- */
+
+/* A managed network's bridge. */
+struct place {
+	unsigned bridge; /* index of the link; 0: it is not here */
+	bool lacks;	 /* an endpoint of it has no port */
+};
+
+static struct place *find_places(const struct model *m, const struct links *l)
+{
+	struct place *places = mem_new(m->nnetworks, sizeof(*places));
+
+	for (size_t i = 0; i < l->len; i++) {
+		const struct link *link = &l->items[i];
+
+		for (size_t n = 0; link->bridge && n < m->nnetworks; n++) {
+			const struct model_network *network = &m->networks[n];
+
+			if (model_network_is_managed(network) &&
+			    !strcmp(network->bridge, link->name))
+				places[n].bridge = link->index;
+		}
+	}
+	return places;
+}
+
+/* ---- ports that nobody has ---- */
+
+struct claimant {
+	const struct link *link;
+	bool up;
+	uint8_t mac[6];
+};
+
+struct search {
+	const struct links *links;
+	struct mnl_socket *requests;
+	struct model *model;
+	struct place *places; /* one for each network */
+	unsigned *port;	      /* one for each endpoint: index of its link, or 0 */
+	bool *taken;	      /* one for each link */
+	struct {
+		struct claimant *items;
+		size_t len, cap;
+	} claimants;
+};
+
+static bool is_wanted(const struct search *s, size_t link)
+{
+	const struct link *l = &s->links->items[link];
+
+	if (!l->veth || !l->master || s->taken[link])
+		return false;
+	for (size_t n = 0; n < s->model->nnetworks; n++)
+		if (s->places[n].lacks && s->places[n].bridge == l->master)
+			return true;
+	return false;
+}
+
+/* What vanished meanwhile is passed over. Where the peer is must be asked anew: nobody tells when it is moved
+ * to the container. */
+static int ask(struct search *s, const struct link *link)
+{
+	struct claimant c = {.link = link};
+	struct end end;
+	int r = query_end(s->requests, (int)link->index, -1, &end);
+
+	if (r == 0 && end.index && end.master == (int)link->master && end.peer)
+		r = query_end(s->requests, end.peer, end.netnsid, &end);
+	else if (r == 0)
+		return 0;
+	if (r == -ENODEV || r == -EINVAL)
+		return 0;
+	if (r < 0)
+		return r;
+	c.up = end.up;
+	if (end.has_mac)
+		memcpy(c.mac, end.mac, sizeof(c.mac));
+	MEM_PUSH(&s->claimants, c);
+	return 0;
+}
+
+static int find_claimants(struct search *s, struct error *err)
+{
+	for (size_t i = 0; i < s->links->len; i++) {
+		int r = is_wanted(s, i) ? ask(s, &s->links->items[i]) : 0;
+
+		if (r < 0)
+			return error_wrap(err, r, "asking for the peer of %s",
+					  s->links->items[i].name);
+	}
+	return 0;
+}
+
+/* ---- matching ---- */
+
+static bool same_mac(const uint8_t *a, const uint8_t *b)
+{
+	return !memcmp(a, b, 6);
+}
+
+/* Whether another endpoint of the same bridge has the MAC of E, bound or not. */
+static bool is_shared(const struct search *s, const struct model_endpoint *e)
+{
+	const struct model *m = s->model;
+	unsigned bridge = s->places[e->network].bridge;
+
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		const struct model_endpoint *other = &m->endpoints[i];
+
+		if (other != e && s->places[other->network].bridge == bridge && other->has_mac &&
+		    same_mac(other->mac, e->mac))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The one port for E, or NULL. A port whose other end is down may still get its MAC (20.10 sets it when the pair
+ * is in the bridge already): while there is one, another that shows the MAC now may be an impostor that
+ * waits for the predictable MAC of a container that starts.
+ */
+static const struct link *find_port(const struct search *s, const struct model_endpoint *e)
+{
+	unsigned bridge = s->places[e->network].bridge;
+	const struct link *found = NULL;
+
+	for (size_t i = 0; i < s->claimants.len; i++) {
+		const struct claimant *c = &s->claimants.items[i];
+
+		if (c->link->master != bridge)
+			continue;
+		if (!c->up)
+			return NULL;
+		if (!same_mac(c->mac, e->mac))
+			continue;
+		if (found)
+			return NULL;
+		found = c->link;
+	}
+	return found && !is_shared(s, e) ? found : NULL;
+}
+
+/* ---- what is bound ---- */
+
+static const struct binding *find_binding(const struct ports *p, const char *endpoint)
+{
+	size_t low = 0, high = p->len;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(p->items[mid].endpoint, endpoint);
+
+		if (order == 0)
+			return &p->items[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static void set_port(struct search *s, size_t endpoint, const struct link *link)
+{
+	struct model_endpoint *e = &s->model->endpoints[endpoint];
+
+	static_assert(sizeof(e->port) == sizeof(link->name), "both are names of interfaces");
+	memcpy(e->port, link->name, sizeof(e->port));
+	s->port[endpoint] = link->index;
+	s->taken[link - s->links->items] = true;
+}
+
+/* Gives the endpoints the ports that they had. Returns how many still have one. */
+static size_t keep_old(const struct ports *p, struct search *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->model->nendpoints; i++) {
+		struct model_endpoint *e = &s->model->endpoints[i];
+		struct place *place = &s->places[e->network];
+		const struct binding *b = find_binding(p, e->id);
+		const struct link *link = b ? links_find(s->links, b->port) : NULL;
+
+		e->port[0] = '\0';
+		if (link && link->veth && link->master && link->master == place->bridge) {
+			set_port(s, i, link);
+			kept++;
+		} else if (e->has_mac) {
+			place->lacks = true;
+		}
+	}
+	return kept;
+}
+
+/* Returns how many got one. */
+static size_t bind_new(struct search *s)
+{
+	size_t fresh = 0;
+
+	for (size_t i = 0; s->claimants.len > 0 && i < s->model->nendpoints; i++) {
+		const struct model_endpoint *e = &s->model->endpoints[i];
+		const struct link *link;
+
+		if (s->port[i] || !e->has_mac || !s->places[e->network].bridge)
+			continue;
+		link = find_port(s, e);
+		if (!link)
+			continue;
+		set_port(s, i, link);
+		fresh++;
+	}
+	return fresh;
+}
+
+static void remember(struct ports *p, const struct search *s)
+{
+	ports_done(p);
+	for (size_t i = 0; i < s->model->nendpoints; i++) {
+		struct binding b = {.port = s->port[i]};
+
+		if (!b.port)
+			continue;
+		b.endpoint = mem_strdup(s->model->endpoints[i].id);
+		MEM_PUSH(p, b);
+	}
+}
+
+static bool is_missing(const struct search *s)
+{
+	for (size_t i = 0; i < s->model->nendpoints; i++)
+		if (!s->port[i] && s->places[s->model->endpoints[i].network].bridge)
+			return true;
+	return false;
+}
+
+static void search_done(struct search *s)
+{
+	free(s->places);
+	free(s->port);
+	free(s->taken);
+	free(s->claimants.items);
+}
+
+int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *requests, struct model *m,
+	       struct error *err)
+{
+	__attribute__((cleanup(search_done))) struct search s = {
+		.links = l,
+		.requests = requests,
+		.model = m,
+		.places = find_places(m, l),
+		.port = mem_new(m->nendpoints, sizeof(*s.port)),
+		.taken = mem_new(l->len, sizeof(*s.taken)),
+	};
+	size_t kept = keep_old(p, &s);
+	int r = find_claimants(&s, err);
+
+	/* What was bound stays so also where the kernel does not answer. */
+	if (bind_new(&s) > 0 || kept != p->len)
+		remember(p, &s);
+	p->missing = is_missing(&s);
+	return r;
+}
+
+void ports_done(struct ports *p)
+{
+	for (size_t i = 0; i < p->len; i++)
+		free(p->items[i].endpoint);
+	free(p->items);
+	*p = (struct ports) {NULL, 0, 0, false};
+}

@@ -237,6 +237,27 @@ static bool compare_hoplimit(struct reading *d, const struct comparison *c)
 	return true;
 }
 
+static bool compare_nexthdr(struct reading *d, const struct comparison *c)
+{
+	if (!is_equality(c) || c->slot->masked || fixed(d, EXPR_NFPROTO) != AF_INET6)
+		return false;
+	add(d, (struct ruleset_expr) {
+		       .kind = EXPR_NEXTHDR, .negate = c->negate, .number = c->data[0]});
+	return true;
+}
+
+static bool compare_fragment(struct reading *d, const struct comparison *c)
+{
+	static const uint8_t mask[2] = FRAGMENT_MASK, first[2];
+
+	if (!c->slot->masked || c->op != NFT_CMP_NEQ || c->len != sizeof(mask) ||
+	    memcmp(c->slot->mask, mask, sizeof(mask)) != 0 ||
+	    memcmp(c->data, first, sizeof(first)) != 0)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = EXPR_LATER_FRAGMENT});
+	return true;
+}
+
 static bool compare_link(struct reading *d, const struct comparison *c)
 {
 	if (!is_equality(c) || c->slot->masked || c->slot->offset != ETHER_TYPE_OFFSET ||
@@ -292,9 +313,13 @@ static bool compare(struct reading *d, const struct comparison *c)
 			return false;
 		if (c->slot->offset == HOPLIMIT_OFFSET && c->slot->size == 1)
 			return compare_hoplimit(d, c);
+		if (c->slot->offset == NEXTHDR_OFFSET && c->slot->size == 1)
+			return compare_nexthdr(d, c);
 		return compare_network(d, c);
 	case HELD_FIB:
 		return compare_fib(d, c);
+	case HELD_FRAGMENT:
+		return compare_fragment(d, c);
 	default:
 		return false;
 	}

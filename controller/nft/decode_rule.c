@@ -107,6 +107,20 @@ static bool read_fib(struct reading *d, const struct nftnl_expr *e)
 		    (struct slot) {.held = HELD_FIB});
 }
 
+/* Of the extension headers only a fragment's offset. */
+static bool read_exthdr(struct reading *d, const struct nftnl_expr *e)
+{
+	struct slot held = {.held = HELD_FRAGMENT, .size = 2};
+
+	return nftnl_expr_get_u8(e, NFTNL_EXPR_EXTHDR_TYPE) == FRAGMENT_HEADER &&
+	       nftnl_expr_get_u32(e, NFTNL_EXPR_EXTHDR_OFFSET) == FRAGMENT_OFFSET &&
+	       nftnl_expr_get_u32(e, NFTNL_EXPR_EXTHDR_LEN) == held.size &&
+	       nftnl_expr_get_u32(e, NFTNL_EXPR_EXTHDR_OP) == NFT_EXTHDR_OP_IPV6 &&
+	       nftnl_expr_get_u32(e, NFTNL_EXPR_EXTHDR_FLAGS) == 0 &&
+	       nftnl_expr_is_set(e, NFTNL_EXPR_EXTHDR_DREG) &&
+	       load(d, nftnl_expr_get_u32(e, NFTNL_EXPR_EXTHDR_DREG), held);
+}
+
 static bool read_bitwise(struct reading *d, const struct nftnl_expr *e)
 {
 	static const uint8_t zeros[16];
@@ -321,11 +335,14 @@ static const struct {
 	const char *name;
 	bool (*read)(struct reading *d, const struct nftnl_expr *e);
 } readers[] = {
-	{"meta", read_meta},	 {"payload", read_payload},	{"ct", read_ct},
-	{"fib", read_fib},	 {"bitwise", read_bitwise},	{"byteorder", read_byteorder},
-	{"cmp", compare_read},	 {"range", compare_read_range}, {"lookup", read_lookup},
-	{"dynset", read_dynset}, {"counter", read_counter},	{"objref", read_objref},
-	{"log", read_log},	 {"reject", read_reject},	{"immediate", read_immediate},
+	{"meta", read_meta},	   {"payload", read_payload},
+	{"ct", read_ct},	   {"fib", read_fib},
+	{"bitwise", read_bitwise}, {"byteorder", read_byteorder},
+	{"cmp", compare_read},	   {"range", compare_read_range},
+	{"lookup", read_lookup},   {"dynset", read_dynset},
+	{"counter", read_counter}, {"objref", read_objref},
+	{"exthdr", read_exthdr},   {"log", read_log},
+	{"reject", read_reject},   {"immediate", read_immediate},
 };
 
 static int read_expr(struct nftnl_expr *e, void *data)

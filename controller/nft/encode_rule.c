@@ -215,6 +215,31 @@ static void emit_hoplimit(struct nftnl_rule *rule, const struct ruleset_expr *e)
 	emit_equal(rule, false, &number, sizeof(number));
 }
 
+/* ip6 nexthdr NUMBER */
+static void emit_nexthdr(struct nftnl_rule *rule, const struct ruleset_expr *e)
+{
+	uint8_t number = (uint8_t)e->number;
+
+	emit_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, NEXTHDR_OFFSET, 1, FIRST_WORD);
+	emit_equal(rule, e->negate, &number, sizeof(number));
+}
+
+/* frag frag-off != 0 */
+static void emit_later_fragment(struct nftnl_rule *rule)
+{
+	static const uint8_t mask[2] = FRAGMENT_MASK;
+	struct nftnl_expr *e = nftnl_expr_alloc("exthdr");
+
+	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, FRAGMENT_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, FRAGMENT_OFFSET);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, sizeof(mask));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, FIRST_WORD);
+	emit(rule, e);
+	emit_mask(rule, mask, sizeof(mask));
+	emit_equal(rule, true, zeros, sizeof(mask));
+}
+
 /* ether type NUMBER: of the header, for a tag that the driver took off is put back for this load */
 static void emit_ether_type(struct nftnl_rule *rule, const struct ruleset_expr *e)
 {
@@ -436,6 +461,12 @@ static void emit_expr(struct nftnl_rule *rule, uint8_t family, const struct rule
 		return;
 	case EXPR_HOPLIMIT:
 		emit_hoplimit(rule, e);
+		return;
+	case EXPR_NEXTHDR:
+		emit_nexthdr(rule, e);
+		return;
+	case EXPR_LATER_FRAGMENT:
+		emit_later_fragment(rule);
 		return;
 	case EXPR_ETHER_TYPE:
 		emit_ether_type(rule, e);

@@ -49,6 +49,70 @@ static uint32_t key_length(const struct ruleset_set *s)
 	return (uint32_t)(s->nfields > 1 ? ruleset_key_size(s) : ruleset_field_size(s->fields[0]));
 }
 
+/* What nft writes of an expression that a set is declared by: kinds of its own expressions, and their parts. */
+enum { TYPEOF_PAYLOAD = 7, TYPEOF_META = 9, TYPEOF_CONCAT = 13 };
+enum { META_KEY };
+enum { PAYLOAD_DESC, PAYLOAD_TYPE, PAYLOAD_BASE, PAYLOAD_OFFSET, PAYLOAD_LEN };
+
+/* typeof iifname */
+static void put_typeof_iifname(struct nftnl_udata_buf *u)
+{
+	struct nftnl_udata *data;
+
+	nftnl_udata_put_u32(u, NFTNL_UDATA_SET_TYPEOF_EXPR, TYPEOF_META);
+	data = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_TYPEOF_DATA);
+	nftnl_udata_put_u32(u, META_KEY, NFT_META_IIFNAME);
+	nftnl_udata_nest_end(u, data);
+}
+
+/* typeof @nh,384,128 */
+static void put_typeof_target(struct nftnl_udata_buf *u)
+{
+	struct nftnl_udata *data;
+
+	nftnl_udata_put_u32(u, NFTNL_UDATA_SET_TYPEOF_EXPR, TYPEOF_PAYLOAD);
+	data = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_TYPEOF_DATA);
+	nftnl_udata_put_u32(u, PAYLOAD_DESC, 0);
+	nftnl_udata_put_u32(u, PAYLOAD_TYPE, 0);
+	nftnl_udata_put_u32(u, PAYLOAD_BASE, 2); /* nft's number of the network header */
+	nftnl_udata_put_u32(u, PAYLOAD_OFFSET, 8 * ND_TARGET_OFFSET);
+	nftnl_udata_put_u32(u, PAYLOAD_LEN, 128);
+	nftnl_udata_nest_end(u, data);
+}
+
+static void put_typeof_fields(struct nftnl_udata_buf *u, const struct ruleset_set *s)
+{
+	struct nftnl_udata *data;
+
+	nftnl_udata_put_u32(u, NFTNL_UDATA_SET_TYPEOF_EXPR, TYPEOF_CONCAT);
+	data = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_TYPEOF_DATA);
+	for (size_t i = 0; i < s->nfields; i++) {
+		struct nftnl_udata *field = nftnl_udata_nest_start(u, (uint8_t)i);
+
+		if (s->fields[i] == FIELD_ND_TARGET)
+			put_typeof_target(u);
+		else
+			put_typeof_iifname(u);
+		nftnl_udata_nest_end(u, field);
+	}
+	nftnl_udata_nest_end(u, data);
+}
+
+/* Without this nft would list an integer of no known size. */
+static void put_typeof(struct nftnl_udata_buf *u, const struct ruleset_set *s)
+{
+	struct nftnl_udata *key;
+
+	if (s->fields[s->nfields - 1] != FIELD_ND_TARGET)
+		return;
+	key = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_KEY_TYPEOF);
+	if (s->nfields == 1)
+		put_typeof_target(u);
+	else
+		put_typeof_fields(u, s);
+	nftnl_udata_nest_end(u, key);
+}
+
 /* nft notes byte orders, without which it lists names of interfaces as numbers. */
 static void put_byte_order(struct nftnl_set *set, const struct ruleset_set *s)
 {
@@ -58,6 +122,7 @@ static void put_byte_order(struct nftnl_set *set, const struct ruleset_set *s)
 			    s->nfields > 1 ? 0 : kind_byte_order(s->fields[0]));
 	if (s->flags & SET_VERDICTS)
 		nftnl_udata_put_u32(u, NFTNL_UDATA_SET_DATABYTEORDER, 0);
+	put_typeof(u, s);
 	nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(u),
 			   nftnl_udata_buf_len(u));
 	nftnl_udata_buf_free(u);

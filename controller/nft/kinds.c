@@ -8,8 +8,9 @@
 static const struct {
 	uint32_t type, byte_order;
 } fields[] = {
-	[FIELD_IFNAME] = {41, 1},   [FIELD_IPV4] = {7, 2},  [FIELD_IPV6] = {8, 2},
-	[FIELD_PROTOCOL] = {12, 0}, [FIELD_PORT] = {13, 2}, [FIELD_ICMPV6_TYPE] = {29, 2},
+	[FIELD_IFNAME] = {41, 1},   [FIELD_IPV4] = {7, 2},	[FIELD_IPV6] = {8, 2},
+	[FIELD_PROTOCOL] = {12, 0}, [FIELD_PORT] = {13, 2},	[FIELD_ICMPV6_TYPE] = {29, 2},
+	[FIELD_ETHER] = {9, 2},	    [FIELD_ND_TARGET] = {4, 2},
 };
 
 static const struct kind_load loads[] = {
@@ -23,6 +24,10 @@ static const struct kind_load loads[] = {
 	[LOAD_TH_DPORT] = {SOURCE_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2},
 	[LOAD_TH_SPORT] = {SOURCE_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2},
 	[LOAD_ICMPV6_TYPE] = {SOURCE_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1},
+	[LOAD_ETHER_SADDR] = {SOURCE_PAYLOAD, NFT_PAYLOAD_LL_HEADER, 6, 6},
+	[LOAD_ARP_ETHER] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 8, 6},
+	[LOAD_ARP_IP] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 14, 4},
+	[LOAD_ND_TARGET] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, ND_TARGET_OFFSET, 16},
 };
 
 uint32_t kind_type(enum ruleset_field f)

@@ -32,7 +32,16 @@ const struct kind_load *kind_load(enum ruleset_load load);
 bool kind_load_of(const struct kind_load *l, enum ruleset_load *ret);
 
 #define ETHER_TYPE_OFFSET 12 /* in an Ethernet header */
-#define HOPLIMIT_OFFSET	  7  /* in an IPv6 header */
+#define NEXTHDR_OFFSET	  6  /* in an IPv6 header */
+#define HOPLIMIT_OFFSET	  7  /* likewise */
+#define ND_TARGET_OFFSET  48 /* behind it, and behind 8 bytes of an ICMPv6 header */
+
+#define FRAGMENT_HEADER 44 /* the extension header of a fragment */
+#define FRAGMENT_OFFSET 2  /* in an IPv6 fragment header, of the 13 bits of the offset */
+#define FRAGMENT_MASK      \
+	{                  \
+		0xff, 0xf8 \
+	}
 
 /* Where an IP header holds its addresses. */
 uint32_t kind_address_offset(uint8_t family, bool source);

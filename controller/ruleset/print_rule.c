@@ -12,11 +12,13 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const load_names[] = {
-	[LOAD_IIFNAME] = "iifname",	 [LOAD_OIFNAME] = "oifname",
-	[LOAD_IP_SADDR] = "ip saddr",	 [LOAD_IP_DADDR] = "ip daddr",
-	[LOAD_IP6_SADDR] = "ip6 saddr",	 [LOAD_IP6_DADDR] = "ip6 daddr",
-	[LOAD_L4PROTO] = "meta l4proto", [LOAD_TH_DPORT] = "th dport",
-	[LOAD_TH_SPORT] = "th sport",	 [LOAD_ICMPV6_TYPE] = "icmpv6 type",
+	[LOAD_IIFNAME] = "iifname",	    [LOAD_OIFNAME] = "oifname",
+	[LOAD_IP_SADDR] = "ip saddr",	    [LOAD_IP_DADDR] = "ip daddr",
+	[LOAD_IP6_SADDR] = "ip6 saddr",	    [LOAD_IP6_DADDR] = "ip6 daddr",
+	[LOAD_L4PROTO] = "meta l4proto",    [LOAD_TH_DPORT] = "th dport",
+	[LOAD_TH_SPORT] = "th sport",	    [LOAD_ICMPV6_TYPE] = "icmpv6 type",
+	[LOAD_ETHER_SADDR] = "ether saddr", [LOAD_ARP_ETHER] = "arp saddr ether",
+	[LOAD_ARP_IP] = "arp saddr ip",	    [LOAD_ND_TARGET] = "@nh,384,128",
 };
 
 static const struct {
@@ -216,6 +218,13 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 	case EXPR_HOPLIMIT:
 		buf_printf(out, "ip6 hoplimit %u", e->number);
 		return;
+	case EXPR_NEXTHDR:
+		buf_printf(out, "ip6 nexthdr %s", op);
+		text_protocol(e->number, out);
+		return;
+	case EXPR_LATER_FRAGMENT:
+		buf_str(out, "frag frag-off != 0");
+		return;
 	case EXPR_ETHER_TYPE:
 		add_ether_type(e, op, out);
 		return;
@@ -235,11 +244,16 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 	}
 }
 
-/* nft puts `meta nfproto` before the first use of an IP header by itself, and does not list it. */
+/* nft puts `meta nfproto` before the first use of an IP header by itself, `ether type` before that of ARP's, and
+ * does not list it. */
 static bool nft_adds_it(const struct ruleset_rule *rule, size_t i)
 {
+	const struct ruleset_expr *e = &rule->exprs[i];
 	size_t next = i + 1;
 
+	if (e->kind == EXPR_ETHER_TYPE)
+		return !e->negate && next < rule->len &&
+		       rule_implied_ether_type(&rule->exprs[next]) == e->number;
 	if (next < rule->len && rule->exprs[next].kind == EXPR_L4PROTO)
 		next++;
 	return rule->exprs[i].kind == EXPR_NFPROTO && next < rule->len &&

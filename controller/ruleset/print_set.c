@@ -11,6 +11,7 @@ static const char *const field_names[] = {
 	[FIELD_IFNAME] = "ifname",     [FIELD_IPV4] = "ipv4_addr",
 	[FIELD_IPV6] = "ipv6_addr",    [FIELD_PROTOCOL] = "inet_proto",
 	[FIELD_PORT] = "inet_service", [FIELD_ICMPV6_TYPE] = "icmpv6_type",
+	[FIELD_ETHER] = "ether_addr",  [FIELD_ND_TARGET] = "@nh,384,128",
 };
 
 /* Names of interfaces may hold what would end nft's quotes, or stand for other names in them. The text
@@ -86,6 +87,34 @@ static void add_types(const uint8_t *key, const uint8_t *end, struct buf *out)
 		buf_printf(out, "-%u", *end);
 }
 
+static void add_mac(const uint8_t *key, struct buf *out)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	buf_str(out, mac_format(key, text));
+}
+
+/* A number: nft knows nothing better of what it has no name for. */
+static void add_number(const uint8_t *key, struct buf *out)
+{
+	size_t i = 0;
+
+	while (i < 15 && key[i] == 0)
+		i++;
+	buf_printf(out, "0x%x", key[i]);
+	while (++i < 16)
+		buf_printf(out, "%02x", key[i]);
+}
+
+static void add_numbers(const uint8_t *key, const uint8_t *end, struct buf *out)
+{
+	add_number(key, out);
+	if (memcmp(key, end, 16) == 0)
+		return;
+	buf_char(out, '-');
+	add_number(end, out);
+}
+
 static void add_field(enum ruleset_field f, const uint8_t *key, const uint8_t *end, struct buf *out)
 {
 	switch (f) {
@@ -104,6 +133,12 @@ static void add_field(enum ruleset_field f, const uint8_t *key, const uint8_t *e
 		return;
 	case FIELD_ICMPV6_TYPE:
 		add_types(key, end, out);
+		return;
+	case FIELD_ETHER:
+		add_mac(key, out);
+		return;
+	case FIELD_ND_TARGET:
+		add_numbers(key, end, out);
 	}
 }
 
@@ -126,11 +161,23 @@ void text_element(const struct ruleset_set *s, const struct ruleset_element *e, 
 	}
 }
 
+static bool needs_typeof(const struct ruleset_set *s)
+{
+	for (size_t i = 0; i < s->nfields; i++)
+		if (s->fields[i] == FIELD_ND_TARGET)
+			return true;
+	return false;
+}
+
 static void add_type(const struct ruleset_set *s, const char *indent, struct buf *out)
 {
-	buf_printf(out, "%stype ", indent);
+	bool by_example = needs_typeof(s);
+
+	buf_printf(out, "%s%s ", indent, by_example ? "typeof" : "type");
 	for (size_t i = 0; i < s->nfields; i++)
-		buf_printf(out, "%s%s", i > 0 ? " . " : "", field_names[s->fields[i]]);
+		buf_printf(out, "%s%s", i > 0 ? " . " : "",
+			   by_example && s->fields[i] == FIELD_IFNAME ? "iifname"
+								      : field_names[s->fields[i]]);
 	buf_str(out, s->flags & SET_VERDICTS ? " : verdict\n" : "\n");
 }
 

@@ -1,6 +1,7 @@
 /* Adding expressions to a rule in their one canonical form. */
 #include "rule.h"
 
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@ static const unsigned uses[] = {
 	[EXPR_TCP_NOT_SYN] = 0,
 	[EXPR_FIB_LOCAL] = USES_NEGATE,
 	[EXPR_HOPLIMIT] = USES_NUMBER,
+	[EXPR_NEXTHDR] = USES_NEGATE | USES_NUMBER,
+	[EXPR_LATER_FRAGMENT] = 0,
 	[EXPR_ETHER_TYPE] = USES_NEGATE | USES_NUMBER,
 	[EXPR_IP_DADDR] = USES_NEGATE | USES_PREFIX,
 	[EXPR_IP_SADDR] = USES_NEGATE | USES_PREFIX,
@@ -66,7 +69,7 @@ uint32_t rule_implied_family(const struct ruleset_expr *e)
 {
 	uint32_t family = 0;
 
-	if (e->kind == EXPR_HOPLIMIT)
+	if (e->kind == EXPR_HOPLIMIT || e->kind == EXPR_NEXTHDR)
 		return AF_INET6;
 	if (uses[e->kind] & USES_FAMILY)
 		return e->family;
@@ -97,6 +100,17 @@ static uint32_t implied_protocol(const struct ruleset_expr *e)
 	default:
 		return IPPROTO_IP;
 	}
+}
+
+/* 0 stands for none. */
+uint32_t rule_implied_ether_type(const struct ruleset_expr *e)
+{
+	if (e->kind == EXPR_LATER_FRAGMENT)
+		return ETH_P_IPV6;
+	for (size_t i = 0; i < e->nloads; i++)
+		if (e->loads[i] == LOAD_ARP_ETHER || e->loads[i] == LOAD_ARP_IP)
+			return ETH_P_ARP;
+	return 0;
 }
 
 static bool has_match(const struct ruleset_rule *rule, enum ruleset_expr_kind kind, uint32_t number)
@@ -160,6 +174,11 @@ void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr
 {
 	uint32_t family = rule_implied_family(expr), protocol = implied_protocol(expr);
 
+	uint32_t ether_type = rule_implied_ether_type(expr);
+
+	if (ether_type != 0 && !has_match(rule, EXPR_ETHER_TYPE, ether_type))
+		append(rule,
+		       &(struct ruleset_expr) {.kind = EXPR_ETHER_TYPE, .number = ether_type});
 	if (family != 0 && !has_match(rule, EXPR_NFPROTO, family))
 		append(rule, &(struct ruleset_expr) {.kind = EXPR_NFPROTO, .number = family});
 	if (protocol != IPPROTO_IP && !has_match(rule, EXPR_L4PROTO, protocol))

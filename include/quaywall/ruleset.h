@@ -28,6 +28,9 @@ enum ruleset_field {
 	FIELD_PROTOCOL,	   /* inet_proto, 1 byte and 3 of padding */
 	FIELD_PORT,	   /* inet_service, 2 bytes, network order, and 2 of padding */
 	FIELD_ICMPV6_TYPE, /* icmpv6_type, 1 byte and 3 of padding */
+	FIELD_ETHER,	   /* ether_addr, 6 bytes and 2 of padding */
+	FIELD_ND_TARGET, /* 16 bytes, an IPv6 address; nft knows it as typeof @nh,384,128 alone, so
+			    * a set with it has typeof for all, and FIELD_IFNAME there is of iifname */
 };
 
 #define RULESET_FIELDS_MAX 5
@@ -93,29 +96,36 @@ enum ruleset_load {
 	LOAD_TH_DPORT, /* th dport, or tcp/udp/sctp dport where the rule fixed the protocol */
 	LOAD_TH_SPORT,
 	LOAD_ICMPV6_TYPE, /* only behind EXPR_L4PROTO of ICMPv6 */
+	LOAD_ETHER_SADDR, /* the source in an Ethernet header */
+	LOAD_ARP_ETHER,	  /* arp saddr ether */
+	LOAD_ARP_IP,	  /* arp saddr ip */
+	LOAD_ND_TARGET,	  /* @nh,384,128: 16 bytes behind an IPv6 header and 8 of ICMPv6, where
+				 * neighbour discovery has its target if no other header is between */
 };
 
 enum ruleset_expr_kind {
 	/* matches; the text is nft's */
-	EXPR_IIFNAME,	   /* iifname [!=] "NAME"; a NAME that ends in '*' is a prefix */
-	EXPR_OIFNAME,	   /* oifname [!=] "NAME" */
-	EXPR_CT_STATE,	   /* ct state [!=] a,b (any of the bits of CT_*) */
-	EXPR_CT_DNAT,	   /* ct status [!=] dnat */
-	EXPR_NFPROTO,	   /* meta nfproto ipv4 | ipv6: `number` is AF_INET or AF_INET6 */
-	EXPR_L4PROTO,	   /* meta l4proto [!=] NUMBER */
-	EXPR_ICMP,	   /* meta l4proto icmp (or ipv6-icmp) assumed before: icmp type NUMBER;
+	EXPR_IIFNAME,	     /* iifname [!=] "NAME"; a NAME that ends in '*' is a prefix */
+	EXPR_OIFNAME,	     /* oifname [!=] "NAME" */
+	EXPR_CT_STATE,	     /* ct state [!=] a,b (any of the bits of CT_*) */
+	EXPR_CT_DNAT,	     /* ct status [!=] dnat */
+	EXPR_NFPROTO,	     /* meta nfproto ipv4 | ipv6: `number` is AF_INET or AF_INET6 */
+	EXPR_L4PROTO,	     /* meta l4proto [!=] NUMBER */
+	EXPR_ICMP,	     /* meta l4proto icmp (or ipv6-icmp) assumed before: icmp type NUMBER;
 			     * `number` is the type, `family` AF_INET or AF_INET6 */
-	EXPR_ICMP_CODE,	   /* icmp code NUMBER, likewise */
-	EXPR_TH_DPORT,	   /* th dport FIRST-LAST (first == last: one port) */
-	EXPR_CT_ORIG_PORT, /* ct original proto-dst FIRST-LAST */
-	EXPR_TCP_NOT_SYN,  /* tcp flags & (fin|syn|rst|ack) != syn */
-	EXPR_FIB_LOCAL,	   /* fib daddr type [!=] local */
-	EXPR_HOPLIMIT,	   /* ip6 hoplimit NUMBER */
-	EXPR_ETHER_TYPE,   /* ether type [!=] NUMBER, as on the wire: a VLAN tag shows */
-	EXPR_IP_DADDR,	   /* ip daddr [!=] PREFIX, or ip6 */
-	EXPR_IP_SADDR,	   /* ip saddr [!=] PREFIX, or ip6 */
-	EXPR_LOOKUP,	   /* LOADS [!=] @SET */
-	EXPR_VMAP,	   /* LOADS vmap @SET */
+	EXPR_ICMP_CODE,	     /* icmp code NUMBER, likewise */
+	EXPR_TH_DPORT,	     /* th dport FIRST-LAST (first == last: one port) */
+	EXPR_CT_ORIG_PORT,   /* ct original proto-dst FIRST-LAST */
+	EXPR_TCP_NOT_SYN,    /* tcp flags & (fin|syn|rst|ack) != syn */
+	EXPR_FIB_LOCAL,	     /* fib daddr type [!=] local */
+	EXPR_HOPLIMIT,	     /* ip6 hoplimit NUMBER */
+	EXPR_NEXTHDR,	     /* ip6 nexthdr [!=] NUMBER: of the first header */
+	EXPR_LATER_FRAGMENT, /* frag frag-off != 0: IPv6, and not the first fragment */
+	EXPR_ETHER_TYPE,     /* ether type [!=] NUMBER, as on the wire: a VLAN tag shows */
+	EXPR_IP_DADDR,	     /* ip daddr [!=] PREFIX, or ip6 */
+	EXPR_IP_SADDR,	     /* ip saddr [!=] PREFIX, or ip6 */
+	EXPR_LOOKUP,	     /* LOADS [!=] @SET */
+	EXPR_VMAP,	     /* LOADS vmap @SET */
 	/* statements */
 	EXPR_LIMIT,	   /* limit name "NAME": goes on only within the limit */
 	EXPR_DYNSET_LIMIT, /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
@@ -203,7 +213,8 @@ void ruleset_add_limit(struct ruleset *r, const char *name, uint32_t rate, uint3
 struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comment);
 /* Copies EXPR, its name included, so callers may pass literals. What an expression takes for granted
  * is put before it unless the rule has it already, as nft does: EXPR_NFPROTO before whatever reads an
- * IP header or ICMP's, EXPR_L4PROTO before EXPR_ICMP, EXPR_TCP_NOT_SYN, EXPR_REJECT_RST and LOAD_ICMPV6_TYPE.
+ * IP header or ICMP's, EXPR_L4PROTO before EXPR_ICMP, EXPR_TCP_NOT_SYN, EXPR_REJECT_RST and LOAD_ICMPV6_TYPE,
+ * EXPR_ETHER_TYPE before ARP's loads and EXPR_LATER_FRAGMENT.
  * Of the two, where they meet, EXPR_NFPROTO comes first.
  * Fields that the kind does not use are dropped, host bits of a prefix cleared: equal rules are equal
  * field by field. */

@@ -39,6 +39,15 @@ static void field_from_text(enum ruleset_field f, const char *text, uint8_t *ret
 	case FIELD_PROTOCOL:
 	case FIELD_ICMPV6_TYPE:
 		ret[0] = (uint8_t)number;
+		return;
+	case FIELD_ETHER:
+		if (mac_parse(text, ret) < 0)
+			abort();
+		return;
+	case FIELD_ND_TARGET:
+		if (addr_parse(text, &a) < 0)
+			abort();
+		memcpy(ret, a.bytes, sizeof(a.bytes));
 	}
 }
 

@@ -216,6 +216,8 @@ void write_publish(const struct writer *w, const struct identity *id);
 void write_published_maps(const struct writer *w);
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain);
 void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain);
+/* A rule that logs at the common rate, where `log` has one. */
+void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what);
 void write_skeleton(const struct writer *w);
 void write_cut(const struct writer *w); /* cut.c */
 void match_cut(const struct writer *w, struct ruleset_chain *chain);

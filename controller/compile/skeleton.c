@@ -20,7 +20,7 @@
 /* ---- how a packet is refused ---- */
 
 /* limit name "log_rate" log prefix "quaywall WHAT" group 86 */
-static void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what)
+void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what)
 {
 	const struct settings *s = w->c->settings;
 	CLEANUP_FREE char *prefix = mem_printf("quaywall %s", what);

@@ -1,7 +1,7 @@
 /*
  * golden: one case of tests/golden on standard output, as the ruleset or as text.
  *
- *	golden nft DIR		the table that DIR's policies give over its snapshot
+ *	golden nft DIR		the tables that DIR's policies give over its snapshot
  *	golden txt DIR		problems, identities, and the verdict of each line of flows.txt
  *
  * A line of flows.txt: FROM TO PORT/PROTOCOL [published HOSTPORT]. FROM and TO are addresses ("ADDR%IF": from
@@ -227,9 +227,12 @@ static void print_flows(const struct golden *g, struct buf *out)
 
 static void print_ruleset(const struct golden *g, struct buf *out)
 {
-	CLEANUP_RULESET struct ruleset *ruleset = compile_ruleset(g->compiled);
+	CLEANUP_RULESET struct ruleset *inet = compile_ruleset(g->compiled);
+	CLEANUP_RULESET struct ruleset *bridge = compile_bridge_ruleset(g->compiled);
 
-	ruleset_print(ruleset, out);
+	ruleset_print(inet, out);
+	if (bridge)
+		ruleset_print(bridge, out);
 }
 
 static void print_text(struct golden *g, struct buf *out)

@@ -1,7 +1,7 @@
 """Golden cases: a folder each, whose policies over a snapshot give a ruleset and verdicts.
 
 Each case holds policy.yaml (policy2.yaml, … beside it), quaywall.yaml where it needs settings, snapshot.json and
-flows.txt, and what is wanted of them: want.nft (the table) and want.txt (problems, identities and the verdict
+flows.txt, and what is wanted of them: want.nft (the tables) and want.txt (problems, identities and the verdict
 of each flow). After a change that is meant:
 
     QUAYWALL_UPDATE=1 QUAYWALL_BUILD=BUILD /usr/bin/python3 -m pytest tests/golden
@@ -21,18 +21,17 @@ import pytest
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/snapshot.json"))
-TABLE = "table inet quaywall"
 
 # Loads the file on standard input, and prints the list of it and the list of that list.
-LOAD_TWICE = f"""
+LOAD_TWICE = """
 set -e
 $NFT -f -
-first=$($NFT list {TABLE})
-$NFT delete {TABLE}
+first=$($NFT list ruleset)
+$NFT flush ruleset
 printf '%s\\n' "$first" | $NFT -f -
 printf '%s\\n' "$first"
 echo ----
-$NFT list {TABLE}
+$NFT list ruleset
 """
 
 

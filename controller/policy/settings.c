@@ -207,9 +207,8 @@ static void read_switches(struct policy_problems *p, const struct node *root, st
 	const struct node *antispoof = keys_get(root, "antispoof"),
 			  *counters = keys_get(root, "counters"), *watch = keys_get(root, "watch");
 
-	if (antispoof && scalar_bool(p, antispoof, "antispoof", &s->antispoof) && s->antispoof)
-		warn_not_in_force(p, keys_node(root, "antispoof"),
-				  "antispoof: binding to the container's own port (MAC, ARP, ND)");
+	if (antispoof)
+		scalar_bool(p, antispoof, "antispoof", &s->antispoof);
 	if (counters)
 		scalar_bool(p, counters, "counters", &s->counters);
 	if (watch)

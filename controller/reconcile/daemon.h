@@ -65,12 +65,14 @@ struct daemon {
 	struct loop_timer cut_timer;	  /* flows are to be looked through */
 	struct loop_timer drift_timer;	  /* somebody changed our table */
 	struct loop_timer engine_timer;	  /* the engine has had its chance to answer first */
+	struct loop_timer ports_timer;	  /* ports that were not found are looked for again */
 	struct loop_timer waiting_timer;  /* `waiting` gets its second look */
 	struct loop_timer filter_timer;	  /* br_netfilter's switches are to be looked at again */
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */
 	uint64_t last_repair, cut_rest, burst_began, empty_since;
+	unsigned port_tries;
 
 	/* for `status` */
 	time_t started, loaded, applied_at;
@@ -117,6 +119,16 @@ void daemon_engine_due(void *data);
 void daemon_waiting_due(void *data);
 void daemon_host_ready(void *data, short revents);
 void daemon_host_due(void *data);
+
+/* ---- ports.c ---- */
+
+/* A model was taken: its ports that are missing are looked for again. */
+void daemon_ports_wanted(struct daemon *d);
+/* Links changed. */
+void daemon_ports_moved(struct daemon *d);
+void daemon_ports_due(void *data);
+/* Adds to LIST, of what is not governed, the endpoints that have none. */
+void daemon_ports_tell(const struct daemon *d, json_t *list);
 
 /* ---- apply.c ---- */
 

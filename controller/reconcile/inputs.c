@@ -363,7 +363,12 @@ static void take_model(struct daemon *d, struct model *m, bool last_look)
 	d->waiting = NULL;
 	loop_timer_clear(&d->waiting_timer);
 	daemon_note(&d->model_error, NULL);
+	/* Those found count, whatever the error: the others' frames are refused. */
+	if (host_bind_ports(d->host, m, &err) < 0)
+		log_line(LOG_LEVEL_WARNING, "cannot look for containers' ports", "cause",
+			 error_text(&err), NULL);
 	put_in_force(d, m, false);
+	daemon_ports_wanted(d);
 }
 
 void daemon_take_model(struct daemon *d, struct model *m)
@@ -468,6 +473,7 @@ void daemon_host_ready(void *data, short revents)
 			 error_text(&err), NULL);
 		changed = true;
 	}
+	daemon_ports_moved(d);
 	/* Every container brings a veth or two: one reading for all of them. */
 	if (changed)
 		loop_timer_hasten(&d->host_timer, HOST_MS);

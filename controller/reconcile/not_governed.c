@@ -119,12 +119,6 @@ static void add_endpoint(json_t *list, const struct model *m, size_t i)
 
 static void add_settings(json_t *list, const struct settings *s)
 {
-	if (s->antispoof)
-		add(list, "setting", "antispoof",
-		    "addresses are bound to their bridge, and frames of containers that are neither "
-		    "IP nor ARP (VLAN tags) are dropped where anything is enforced; "
-		    "binding to the container's own port (MAC, ARP, ND) is not in force in this "
-		    "version: a container can send from any address of its bridge");
 	if (s->plaintext != PLAINTEXT_ALERT || s->deny_strangers)
 		add(list, "setting", "overlay", "not in force in this version");
 	if (s->metrics)

@@ -41,6 +41,8 @@ static enum reconcile_exit list(struct daemon *d, struct error *err)
 	r = host_open(&d->host, err);
 	if (r == 0)
 		r = host_read_interfaces(d->host, d->world.model, err);
+	if (r == 0)
+		r = host_bind_ports(d->host, d->world.model, err);
 	if (r == 0 && !d->options->snapshot)
 		r = docker_check_here(d->world.model, err);
 	return r < 0 ? QUAYWALL_UNREACHABLE : QUAYWALL_FINE;

@@ -81,6 +81,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->cut_timer, daemon_cut_due);
 	add_timer(d, &d->drift_timer, daemon_drift_due);
 	add_timer(d, &d->engine_timer, daemon_engine_due);
+	add_timer(d, &d->ports_timer, daemon_ports_due);
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
 	add_timer(d, &d->filter_timer, daemon_filter_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);

@@ -216,12 +216,13 @@ static json_t *endpoint_json(const struct world *w, size_t i)
 	else
 		buf_str(&title, e->name ? e->name : "");
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "title",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "title",
 		reconcile_json_text(buf_text(&title)), "container",
 		reconcile_json_text(c ? c->name : NULL), "network",
 		reconcile_json_text(w->model->networks[e->network].name), "addr4",
 		addr_json(&e->addr4), "addr6", addr_json(&e->addr6), "mac",
-		e->has_mac ? json_string(mac_format(e->mac, mac)) : json_null(), "identity",
+		e->has_mac ? json_string(mac_format(e->mac, mac)) : json_null(), "port",
+		reconcile_json_text(e->port[0] ? e->port : NULL), "identity",
 		reconcile_json_text(identity == MODEL_NONE
 					    ? NULL
 					    : compile_identity(w->compiled, identity)->name));
@@ -260,12 +261,14 @@ static void add_tagged(const struct daemon *d, json_t *list)
 {
 	if (!d->kernel.bridge_error)
 		return;
-	CLEANUP_FREE char *why =
-		mem_printf("tagged frames are not governed: %s", d->kernel.bridge_error);
+	CLEANUP_FREE char *why = mem_printf(
+		"addresses are not bound to containers' ports, and tagged frames are not "
+		"governed: %s",
+		d->kernel.bridge_error);
 
-	json_array_append_new(list,
-			      json_pack("{s:s, s:s, s:o}", "kind", "bridge-table", "what",
-					"frames with VLAN tags", "why", reconcile_json_text(why)));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "kind", "bridge-table", "what",
+					      "spoofed and tagged frames", "why",
+					      reconcile_json_text(why)));
 }
 
 static const char *state_of(const struct daemon *d)
@@ -304,6 +307,7 @@ json_t *daemon_status(struct daemon *d)
 	add_ungoverned(d, ungoverned, 0, "IPv4");
 	add_ungoverned(d, ungoverned, 1, "IPv6");
 	add_tagged(d, ungoverned);
+	daemon_ports_tell(d, ungoverned);
 	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 			   QUAYWALL_VERSION, "state", state_of(d), "pid",
 			   count((unsigned long)getpid()), "started", time_json(d->started),

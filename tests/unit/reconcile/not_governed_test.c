@@ -82,13 +82,8 @@ static void test_settings_that_do_nothing_yet(void **state)
 	CLEANUP_JSON json_t *list = NULL;
 
 	(void)state;
-	w.settings->antispoof = false;
 	list = reconcile_not_governed(NULL, w.settings);
 	assert_int_equal(json_array_size(list), 0);
-	json_decref(list);
-	w.settings->antispoof = true;
-	list = reconcile_not_governed(NULL, w.settings);
-	assert_non_null(why(list, "setting", "antispoof"));
 	json_decref(list);
 	w.settings->deny_strangers = true;
 	list = reconcile_not_governed(NULL, w.settings);

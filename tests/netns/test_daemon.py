@@ -332,7 +332,7 @@ def test_status_keys(daemon: Daemon) -> None:
         assert set(status[part] if part else status) == set(keys.split()), part
     assert set(status["networks"][0]) == set("name driver bridge subnets managed endpoints".split())
     assert set(status["identities"][0]) == set("name endpoints isolated audited".split())
-    keys = set("title container network addr4 addr6 mac identity".split())
+    keys = set("title container network addr4 addr6 mac port identity".split())
     assert set(status["endpoints"][0]) == keys
     assert set(status["policies"]["documents"][0]) == set("name file line mode isolate rules".split())
     found = {(n["kind"], n["what"]) for n in status["not_governed"]}

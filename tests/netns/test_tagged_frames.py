@@ -109,7 +109,7 @@ def test_tagged_frames_are_dropped_where_policies_are_in_force(daemon: Daemon, p
 def test_audit_drops_nothing(daemon: Daemon, pair: Pair) -> None:
     daemon.policy(POLICY + "mode: audit\n")
     daemon.offline("run", "--once")
-    assert daemon.table() != "" and daemon.table("bridge") == ""
+    assert daemon.table() != "" and "refuse_spoofed comment" not in daemon.table("bridge")
     assert pair.arrives() == EVERYTHING
 
 
@@ -119,7 +119,7 @@ def test_audit_drops_nothing(daemon: Daemon, pair: Pair) -> None:
 def test_it_comes_and_goes_with_what_is_refused(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.status()["kernel"]["bridge_table"] is True
-    daemon.policy(POLICY + "mode: audit\n")
+    daemon.policy(POLICY + "isolate: []\n")
     assert eventually(lambda: daemon.table("bridge") == "")
     assert daemon.status()["kernel"]["bridge_table"] is False
     daemon.policy(POLICY)
@@ -132,7 +132,7 @@ def test_it_is_planned(daemon: Daemon) -> None:
     assert "table bridge quaywall\n+table quaywall\n" in diff
     daemon.offline("run", "--once")
     assert daemon.offline("plan") == "nothing to change\n"
-    daemon.policy(POLICY + "mode: audit\n")
+    daemon.policy(POLICY + "isolate: []\n")
     assert daemon.offline("plan", code=1).endswith("table bridge quaywall\n-table quaywall\n")
 
 
@@ -155,7 +155,7 @@ def test_a_dead_daemons_table_is_adopted(daemon: Daemon) -> None:
     if kernel["owner"]:
         done = daemon.space.call("nft", "delete", "table", "bridge", "quaywall")
         assert done.returncode != 0
-    daemon.policy(POLICY + "mode: audit\n")
+    daemon.policy(POLICY + "isolate: []\n")
     assert eventually(lambda: daemon.table("bridge") == "")
 
 
@@ -174,7 +174,7 @@ def test_where_it_cannot_be_had_the_other_table_stands(daemon: Daemon) -> None:
         status = daemon.status()
         assert status["state"] == "enforcing"
         whys = [n["why"] for n in status["not_governed"] if n["kind"] == "bridge-table"]
-        assert len(whys) == 1 and whys[0].startswith("tagged frames are not governed: ")
+        assert len(whys) == 1 and "tagged frames are not governed: " in whys[0]
         assert daemon.call("status").returncode == 1
         assert "tagged frames are not governed" in daemon.log_text()
     finally:

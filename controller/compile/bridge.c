@@ -47,14 +47,7 @@
 #define REDIRECT	  137
 #define MLD2_REPORT	  143
 
-/* ---- what happens to a frame ---- */
-
-/* Refuses, or only tells, what a container does that is bound to its port. `antispoof` is a default, so the mode
- * of defaults is its mode. */
-static enum unknown_action own_action(const struct compiled *c)
-{
-	return c->enforcing && c->settings->mode == POLICY_ENFORCE ? UNKNOWN_REFUSE : UNKNOWN_AUDIT;
-}
+/* ---- what happens to a frame: what rule 8 does to an unknown address ---- */
 
 /* [counter] goto refuse_spoofed | audit_spoofed */
 static void end_rule(const struct writer *w, struct ruleset_rule *rule, enum unknown_action action)
@@ -66,7 +59,7 @@ static void end_rule(const struct writer *w, struct ruleset_rule *rule, enum unk
 
 static void refuse_rest(const struct writer *w, struct ruleset_chain *chain, const char *comment)
 {
-	end_rule(w, ruleset_add_rule(chain, comment), own_action(w->c));
+	end_rule(w, ruleset_add_rule(chain, comment), w->c->unknown);
 }
 
 static void write_refusals(const struct writer *w)
@@ -161,7 +154,7 @@ static void refuse_types(const struct writer *w, struct ruleset_chain *chain, co
 		ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_ETHER_TYPE,
 							       .negate = true,
 							       .number = but[i]});
-	/* Not by the mode of defaults: what enforces would be passed by. */
+	/* Not as rule 8 is meant: what enforces would be passed by. */
 	end_rule(w, rule, w->c->enforcing ? UNKNOWN_REFUSE : UNKNOWN_AUDIT);
 }
 
@@ -185,7 +178,7 @@ static void write_own4(const struct writer *w)
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_OWN4, HOOK_NONE, 0);
 
 	refuse_tagged(w, chain, ETH_P_IP);
-	end_rule(w, match_udp(chain, "DHCP server", DHCP_CLIENT), own_action(w->c));
+	end_rule(w, match_udp(chain, "DHCP server", DHCP_CLIENT), w->c->unknown);
 	let_pass(ruleset_add_rule(chain, NULL));
 }
 
@@ -195,7 +188,7 @@ static void write_own4(const struct writer *w)
  */
 static void write_own6(const struct writer *w)
 {
-	const char *end = own_action(w->c) == UNKNOWN_REFUSE ? CHAIN_SPOOFED : CHAIN_AUDITED;
+	const char *end = w->c->unknown == UNKNOWN_REFUSE ? CHAIN_SPOOFED : CHAIN_AUDITED;
 	const struct icmpv6_range types[] = {
 		{0, ROUTER_SOLICIT - 1, VERDICT_ACCEPT, NULL},
 		{ROUTER_SOLICIT, ROUTER_SOLICIT, VERDICT_GOTO, CHAIN_SOLICIT},
@@ -209,7 +202,7 @@ static void write_own6(const struct writer *w)
 	struct ruleset_rule *rule;
 
 	refuse_tagged(w, chain, ETH_P_IPV6);
-	end_rule(w, match_udp(chain, "DHCPv6 server", DHCPV6_CLIENT), own_action(w->c));
+	end_rule(w, match_udp(chain, "DHCPv6 server", DHCPV6_CLIENT), w->c->unknown);
 	rule = ruleset_add_rule(chain, NULL);
 	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_L4PROTO,
 						       .negate = true,
@@ -227,7 +220,7 @@ static void write_solicit(const struct writer *w)
 {
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_SOLICIT, HOOK_NONE, 0);
 
-	refuse_hidden(w, chain, own_action(w->c));
+	refuse_hidden(w, chain, w->c->unknown);
 	let_pass(ruleset_add_rule(chain, NULL));
 }
 
@@ -238,7 +231,7 @@ static void write_advertise(const struct writer *w)
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_ADVERTISE, HOOK_NONE, 0);
 	struct ruleset_rule *rule;
 
-	refuse_hidden(w, chain, own_action(w->c));
+	refuse_hidden(w, chain, w->c->unknown);
 	let_pass(match(chain, NULL, SET_TARGETS, LOADS(LOAD_IIFNAME, LOAD_ND_TARGET)));
 	if (ruleset_find_set(w->r, SET_TARGET_BLOCKS))
 		let_pass(
@@ -368,10 +361,33 @@ static void write_prerouting(const struct writer *w)
 	rule = match(chain, NULL, SET_BOUND, LOADS(LOAD_IIFNAME, LOAD_ETHER_SADDR));
 	rule_verdict(rule, VERDICT_GOTO, CHAIN_PORT);
 	end_rule(w, match(chain, "another's MAC", SET_BOUND_PORTS, LOADS(LOAD_IIFNAME)),
-		 own_action(w->c));
+		 w->c->unknown);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_IIFNAME, CONTAINER_PORTS);
 	rule_verdict(rule, VERDICT_GOTO, CHAIN_STRANGERS);
+}
+
+static void write_strangers_only(const struct writer *w)
+{
+	struct ruleset_rule *rule;
+
+	write_strangers(w);
+	rule = ruleset_add_rule(ruleset_add_chain(w->r, "prerouting", HOOK_PREROUTING, PRIORITY),
+				NULL);
+	rule_named(rule, EXPR_IIFNAME, CONTAINER_PORTS);
+	rule_verdict(rule, VERDICT_GOTO, CHAIN_STRANGERS);
+}
+
+static void write_all(const struct writer *w)
+{
+	write_bridge_sets(w);
+	write_own4(w);
+	write_own6(w);
+	write_solicit(w);
+	write_advertise(w);
+	write_port(w);
+	write_strangers(w);
+	write_prerouting(w);
 }
 
 struct ruleset *compile_bridge_ruleset(const struct compiled *c)
@@ -381,15 +397,13 @@ struct ruleset *compile_bridge_ruleset(const struct compiled *c)
 	if (!c->settings->antispoof || (!c->enforcing && !c->auditing))
 		return NULL;
 	w.r = ruleset_new(QUAYWALL_TABLE, NFPROTO_BRIDGE);
-	write_bridge_sets(&w);
 	write_refusals(&w);
-	write_own4(&w);
-	write_own6(&w);
-	write_solicit(&w);
-	write_advertise(&w);
-	write_port(&w);
-	write_strangers(&w);
-	write_prerouting(&w);
+	/* Where rule 8 is lifted containers may use unknown addresses, but what enforces is not to be
+	 * passed by. */
+	if (c->unknown == UNKNOWN_PASS)
+		write_strangers_only(&w);
+	else
+		write_all(&w);
 	ruleset_sort(w.r);
 	return w.r;
 }

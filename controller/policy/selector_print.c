@@ -158,8 +158,8 @@ static void print_key(const struct printer *p, const struct selector *s, bool sc
 		print_all_items(p, s, scoped);
 	else if (s->kind == SELECTOR_NOT)
 		print_item(p, s->children[0], false);
-	else
-		quote_print(s->pattern, p->out);
+	else /* messages also quote what was wrong, and has no pattern */
+		quote_print(s->pattern ? s->pattern : "", p->out);
 }
 
 /* The scope is a name, not a pattern, where it has no wildcard. */

@@ -100,6 +100,18 @@ static void read_kinds(const struct nlattr *linkinfo, struct link *link)
 	}
 }
 
+/* The name, whether or not the message ends it. */
+static void read_name(const struct nlattr *attr, char ret[static IFNAMSIZ])
+{
+	const char *name = mnl_attr_get_payload(attr);
+	size_t len = strnlen(name, mnl_attr_get_payload_len(attr));
+
+	if (len >= IFNAMSIZ)
+		len = IFNAMSIZ - 1;
+	memcpy(ret, name, len);
+	ret[len] = '\0';
+}
+
 static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
@@ -109,7 +121,7 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 
 	mnl_attr_for_each(attr, message, sizeof(*info)) {
 		if (mnl_attr_get_type(attr) == IFLA_IFNAME)
-			strncpy(fresh.name, mnl_attr_get_str(attr), IFNAMSIZ - 1);
+			read_name(attr, fresh.name);
 		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			read_kinds(attr, &fresh);
 		else if (mnl_attr_get_type(attr) == IFLA_MASTER)

@@ -1,6 +1,6 @@
 /*
  * Any bytes as what the engine says: the first line names the document, as in tests/errors/engine.txt
- * (`containers [...]`), or `events` for a stream. Never a crash; and whatever is accepted gives a model
+ * (`containers [...]`). Never a crash; and whatever is accepted gives a model
  * that can be written as a snapshot, which reads back as the same.
  */
 #include <stdio.h>
@@ -11,11 +11,8 @@
 #include "quaywall/mem.h"
 
 #include "../../controller/docker/documents.h"
-#include "../../controller/docker/events.h"
 #include "../../controller/docker/inventory.h"
 #include "../../controller/docker/version.h"
-
-#define PIECE 7 /* bytes that the stream comes in at a time */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -33,15 +30,6 @@ static void check_model(const struct model *m)
 	fprintf(stderr, "%s\nwritten:\n%s\nand then:\n%s\n", error_text(&err), buf_text(&first),
 		buf_text(&second));
 	abort();
-}
-
-static void try_snapshot(const char *text, size_t len)
-{
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_MODEL struct model *m = NULL;
-
-	if (docker_snapshot_read(text, len, &m, &err) == 0)
-		check_model(m);
 }
 
 /* PIECE becomes the inventory's. */
@@ -67,26 +55,6 @@ static void try_objects(bool network, const char *text, size_t len)
 
 	if (r == 0)
 		try_piece(piece);
-}
-
-static int on_line(void *data, const char *line, size_t len)
-{
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	struct event e;
-
-	(void)data;
-	if (line && event_read(line, len, &e, &err) == 0)
-		event_done(&e);
-	return 0;
-}
-
-static void try_events(const char *text, size_t len)
-{
-	struct events_lines lines = {0};
-
-	for (size_t at = 0; at < len; at += PIECE)
-		events_feed(&lines, text + at, len - at < PIECE ? len - at : PIECE, on_line, NULL);
-	events_lines_done(&lines);
 }
 
 static void try_version(const char *text, size_t len)
@@ -125,14 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	len -= kind + 1;
 	space++;
-	if (kind == 8 && !memcmp(text, "snapshot", kind))
-		try_snapshot(space, len);
-	else if (kind == 10 && !memcmp(text, "containers", kind))
+	if (kind == 10 && !memcmp(text, "containers", kind))
 		try_objects(false, space, len);
 	else if (kind == 7 && !memcmp(text, "network", kind))
 		try_objects(true, space, len);
-	else if (kind == 6 && !memcmp(text, "events", kind))
-		try_events(space, len);
 	else if (kind == 7 && !memcmp(text, "version", kind))
 		try_version(space, len);
 	else

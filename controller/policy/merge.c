@@ -68,16 +68,28 @@ static void take_items(struct node *n, struct node *from)
 	from->nitems = 0;
 }
 
+static void drop(struct node *dropped, struct node *n)
+{
+	dropped->items = array_grow(dropped->items, dropped->nitems, sizeof(struct node *));
+	dropped->items[dropped->nitems++] = n;
+}
+
+/* Its items move; an anchor on it would be left with nothing. */
+static bool is_mergeable(const struct node *n)
+{
+	return n->kind == NODE_MAPPING && !n->anchored;
+}
+
 static void take_merged(struct node *n, const struct node *key, struct node *value,
 			struct policy_problems *p)
 {
-	if (value->kind == NODE_MAPPING) {
+	if (is_mergeable(value)) {
 		take_items(n, value);
 		return;
 	}
-	bool good = value->kind == NODE_SEQUENCE;
+	bool good = value->kind == NODE_SEQUENCE && !value->anchored;
 	for (size_t i = 0; good && i < value->nitems; i++)
-		good = value->items[i]->kind == NODE_MAPPING;
+		good = is_mergeable(value->items[i]);
 	if (!good) {
 		problem_error(p, &key->where,
 			      "\"<<\" merges no mapping (expected *NAME, or a list of them)");
@@ -88,7 +100,7 @@ static void take_merged(struct node *n, const struct node *key, struct node *val
 }
 
 /* Drops later keys that an earlier one hides. */
-static void drop_hidden(struct node *n)
+static void drop_hidden(struct node *n, struct node *dropped)
 {
 	size_t len, kept = 0;
 	struct ranked *keys CLEANUP_FREE = rank_keys(n, &len);
@@ -98,8 +110,8 @@ static void drop_hidden(struct node *n)
 		hidden[keys[i].rank] = strcmp(keys[i - 1].key->text, keys[i].key->text) == 0;
 	for (size_t i = 0; i < n->nitems; i += 2) {
 		if (hidden[i]) {
-			node_free(n->items[i]);
-			node_free(n->items[i + 1]);
+			drop(dropped, n->items[i]);
+			drop(dropped, n->items[i + 1]);
 			continue;
 		}
 		n->items[kept++] = n->items[i];
@@ -108,7 +120,7 @@ static void drop_hidden(struct node *n)
 	n->nitems = kept;
 }
 
-void mapping_merge(struct node *n, struct policy_problems *p)
+void mapping_merge(struct node *n, struct policy_problems *p, struct node *dropped)
 {
 	size_t at = 0;
 
@@ -121,7 +133,7 @@ void mapping_merge(struct node *n, struct policy_problems *p)
 	memmove(n->items + at, n->items + at + 2, (n->nitems - at - 2) * sizeof(*n->items));
 	n->nitems -= 2;
 	take_merged(n, key, value, p);
-	node_free(key);
-	node_free(value);
-	drop_hidden(n);
+	drop(dropped, key);
+	drop(dropped, value);
+	drop_hidden(n, dropped);
 }

@@ -17,7 +17,8 @@ struct builder {
 	yaml_event_t event; /* the one at hand */
 	const char *file;
 	struct policy_problems *problems;
-	size_t start; /* the document's first character */
+	struct node *dropped; /* what aliases may still mean, though it is in no document */
+	size_t start;	      /* the document's first character */
 	size_t copies;
 	struct {
 		struct anchor *items;
@@ -205,7 +206,7 @@ static struct node *build_collection(struct builder *b, enum node_kind kind, uns
 		if (b->event.type == end) {
 			if (kind == NODE_MAPPING) {
 				mapping_check_keys(n, b->problems);
-				mapping_merge(n, b->problems);
+				mapping_merge(n, b->problems, b->dropped);
 			}
 			return steal(&n);
 		}
@@ -298,6 +299,8 @@ static struct node *build(struct builder *b, unsigned depth)
 	MEM_PUSH(&b->anchors, item);
 	struct node *n = build_value(b, depth);
 	b->anchors.items[slot].node = n;
+	if (n)
+		n->anchored = true;
 	return n;
 }
 
@@ -308,6 +311,8 @@ static void forget_anchors(struct builder *b)
 	free(b->anchors.items);
 	memset(&b->anchors, 0, sizeof(b->anchors));
 	b->copies = 0;
+	node_free(b->dropped);
+	b->dropped = NULL;
 }
 
 /* Reads the document that begins here. False once the rest of the file cannot be read. */
@@ -315,6 +320,7 @@ static bool read_document(struct builder *b, struct yaml_documents *ret)
 {
 	if (!next(b))
 		return false;
+	b->dropped = node_new(b, NODE_SEQUENCE);
 	struct node *n = build(b, 1);
 	forget_anchors(b);
 	if (!n)

@@ -25,6 +25,7 @@ struct node {
 	struct policy_where where;
 	char *text;	     /* NODE_SCALAR; without NUL inside */
 	bool plain;	     /* NODE_SCALAR: not quoted, no block */
+	bool anchored;	     /* an alias further on may mean it */
 	struct node **items; /* NODE_SEQUENCE: the items; NODE_MAPPING: key, value, key, value … */
 	size_t nitems;
 };
@@ -58,5 +59,6 @@ bool text_check(const char *file, const char *text, size_t len, struct policy_pr
 
 /* Reports keys of the mapping N that stand twice, and that are no text. */
 void mapping_check_keys(const struct node *n, struct policy_problems *p);
-/* Replaces the `<<` of the mapping N by what it names; keys of N win, then the earlier of a list. */
-void mapping_merge(struct node *n, struct policy_problems *p);
+/* Replaces the `<<` of the mapping N by what it names; keys of N win, then the earlier of a list. What
+ * falls away goes to the list DROPPED: it may hold anchors, which aliases further on mean. */
+void mapping_merge(struct node *n, struct policy_problems *p, struct node *dropped);

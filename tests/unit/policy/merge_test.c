@@ -52,6 +52,26 @@ static void test_quoted_is_a_key(void **state)
 	assert_value("m: {'<<': x}\n", "<<", "x");
 }
 
+/* What a merge drops is still what its anchors name. */
+static void test_anchors_outlive_what_is_dropped(void **state)
+{
+	(void)state;
+	assert_value("a: &a {x: &x [1, 2]}\nc: {x: 0, <<: {x: &y 5}}\nm: {<<: *a, z: *y}\n", "z",
+		     "5");
+	assert_value("a: &a {x: 1}\nc: {&k <<: *a}\nm: {z: *k}\n", "z", "<<");
+}
+
+static void test_an_anchor_on_what_is_merged(void **state)
+{
+	static const char error[] =
+		"p.yaml:1:7: error: \"<<\" merges no mapping (expected *NAME, or a list of them)\n";
+
+	(void)state;
+	assert_problems("x-a: {<<: &a {b: 1}}\nx-b: *a\npolicy: x\nfor: all\n", error);
+	assert_problems("x-a: {<<: [&a {b: 1}]}\nx-b: *a\npolicy: x\nfor: all\n", error);
+	assert_problems("x-a: {<<: &a }\nx-b: *a\npolicy: x\nfor: all\n", error);
+}
+
 static void test_duplicates(void **state)
 {
 	(void)state;
@@ -78,6 +98,8 @@ int main(void)
 		cmocka_unit_test(test_of_a_list_the_earlier_wins),
 		cmocka_unit_test(test_merged_mappings_may_merge),
 		cmocka_unit_test(test_quoted_is_a_key),
+		cmocka_unit_test(test_anchors_outlive_what_is_dropped),
+		cmocka_unit_test(test_an_anchor_on_what_is_merged),
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_merge_is_no_duplicate),
 	};

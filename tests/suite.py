@@ -252,6 +252,7 @@ class Suite:
             elif self.build(build):
                 self.programs(build)
         nfts = {}
+        plain = {"QUAYWALL_PLAIN": str(self.folder(BUILDS[0]))}
         if quick:
             left_out.append("other distributions' nft")
         else:
@@ -268,7 +269,7 @@ class Suite:
             if quick and name == "differential":
                 left_out.append("verdicts against packets")
                 argv += ["--ignore", TESTS / name / "test_packets.py"]
-            jobs.append(Job(name, argv, nfts))
+            jobs.append(Job(name, argv, nfts | plain))
         self.pytests(jobs)
         self.report(left_out)
 

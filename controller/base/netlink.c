@@ -7,15 +7,24 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "quaywall/mem.h"
+
+/* The kernel answers within sendmsg(2), and to a dump with each recvmsg(2). But where it had no memory for the
+ * next piece of a dump, it says so once (ENOBUFS), and then nothing until the end of time. */
+#define PATIENCE_S 2
 
 static int socket_here(int bus, int flags, struct mnl_socket **ret, struct error *err)
 {
 	CLEANUP_NETLINK struct mnl_socket *s = mnl_socket_open2(bus, SOCK_CLOEXEC | flags);
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
 
 	if (!s)
 		return error_wrap(err, -errno, "opening a netlink socket");
+	if (setsockopt(mnl_socket_get_fd(s), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) <
+	    0)
+		return error_wrap(err, -errno, "limiting the wait for netlink");
 	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0)
 		return error_wrap(err, -errno, "binding a netlink socket");
 	*ret = s;
@@ -102,7 +111,7 @@ static int read_answer(struct mnl_socket *s, struct reading *r)
 			continue;
 		}
 		if (got < 0)
-			return -errno;
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		for (const struct nlmsghdr *message = (const void *)buf;
 		     mnl_nlmsg_ok(message, left) && !r->done;
 		     message = mnl_nlmsg_next(message, &left))

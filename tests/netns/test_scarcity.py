@@ -201,7 +201,7 @@ def test_answers_that_are_lost(daemon: Daemon, shim: Shim) -> None:
     for number in (1, 2, 4, 8, 20, 60, 120):
         daemon.stop(daemon.processes[0], signal.SIGKILL)
         shim.arm(RECEIVED, number, Action.FAIL)
-        daemon.start("", env=shim.env)
+        daemon.start(wait_for="", env=shim.env)
         if daemon.processes[0].poll() is None:
             eventually(lambda: daemon.state() == "enforcing", 3)
         assert rules(daemon) == tight, number
@@ -273,7 +273,7 @@ def test_others_write_all_the_while(daemon: Daemon, shim: Shim) -> None:
             daemon.policy(TIGHTER if number % 2 else POLICY)
             daemon.call("reload")
         daemon.stop(daemon.processes[0], signal.SIGKILL)
-        daemon.start("")
+        daemon.start(wait_for="")
         time.sleep(1)
     finally:
         os.killpg(writer.pid, signal.SIGKILL)

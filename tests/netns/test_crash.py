@@ -3,7 +3,7 @@ before or of after, of both families, and while the next start takes over, nothi
 nothing is lost that should.
 
 QUAYWALL_CRASH_KILLS is how often it is killed at random (40), QUAYWALL_CRASH_POINTS at how many messages of each
-story (12; 0: at each)."""
+story (6, and before and after each transaction; 0: at each)."""
 
 import json
 import os
@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "fake"))
 from engine import Container, Endpoint, Engine, Network, compose, container_event, network_event
 
 KILLS = int(os.environ.get("QUAYWALL_CRASH_KILLS", "40"))
-POINTS = int(os.environ.get("QUAYWALL_CRASH_POINTS", "12"))
+POINTS = int(os.environ.get("QUAYWALL_CRASH_POINTS", "6"))
 
 # The second has more of everything: sets, chains, elements, ranges.
 FIRST = f"""policy: shop

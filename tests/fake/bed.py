@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, TypeVar
 
 from engine import Container, Endpoint, Engine, Network, compose
-from place import Daemon, Namespace, attach, eventually
+from place import DIES_WITH_US as DIES, Daemon, Namespace, attach, eventually
 
 POLICY = """policy: shop
 for: {project: shop}
@@ -76,7 +76,7 @@ def endpoint(of: Container, addr: str, suffix: str = "") -> Endpoint:
 class Bed:
     """Opens with an engine that runs shop's db and web, and the daemon not yet started."""
 
-    def __init__(self, policy: str = POLICY) -> None:
+    def __init__(self, policy: str = POLICY, bridges: dict[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="quaywall-fake."))
         self.space = Namespace()
         self.places: list[Namespace] = []
@@ -84,7 +84,8 @@ class Bed:
         self.engine = Engine(self.folder / "engine")
         self.daemon = Daemon(self.space, self.folder)
         self.daemon.policy(policy)
-        self.space.bridge("br-shopfront", "172.18.0.1/16")
+        for name, begin in (bridges or {"br-shopfront": "172.18"}).items():
+            self.space.bridge(name, f"{begin}.0.1/16")
         self.reset()
         self.sanitized = b"libasan" in self.daemon.binary.read_bytes()
         self.process: subprocess.Popen[bytes] | None = None
@@ -205,7 +206,7 @@ class Bed:
 Case = Callable[[Bed], None]
 
 
-def side_by_side(cases: Iterable[tuple[str, Case]], beds: int = 4) -> None:
+def side_by_side(cases: Iterable[tuple[str, Case]], beds: int = 4, **options: Any) -> None:
     """Cases wait more than they work. A bed serves one after the other."""
     waiting = list(cases)
     failures: list[str] = []
@@ -215,11 +216,12 @@ def side_by_side(cases: Iterable[tuple[str, Case]], beds: int = 4) -> None:
         while waiting:
             name, case = waiting.pop(0)
             try:
-                bed = bed or Bed()
+                bed = bed or Bed(**options)
                 bed.reset()
                 case(bed)
             except Exception as e:  # pylint: disable=broad-except
-                failures.append(f"{name}: {type(e).__name__}: {e}\n{traceback.format_exc()}")
+                text = f"{name}: {type(e).__name__}: {e}"
+                failures.append(f"{text[:4000]}\n{traceback.format_exc(limit=-3)[:1500]}")
                 if bed:
                     bed.close()
                 bed = None

@@ -114,7 +114,7 @@ def with_trailers(c: Connection, _r: Request, good: bytes) -> None:
     c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n")
     for i in range(0, len(good), 7):
         c.chunk(good[i : i + 7])
-    c.send(b"0\r\nX-End: yes\r\nHTTP/1.1 200 OK\r\n\r\n")
+    c.send(b"0\r\nX-End: yes\r\n\r\n")
 
 
 def then_closes(c: Connection, _r: Request, good: bytes) -> None:

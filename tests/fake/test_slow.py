@@ -1,5 +1,6 @@
 """An engine that takes its time, goes away, or is too much."""
 
+import re
 import time
 
 import faults
@@ -39,7 +40,7 @@ def wait_it_out(bed: Bed, name: str) -> None:
     bed.engine.misbehave(pattern, fault)
     bed.engine.end_streams()
     if name in SAYS:
-        said = lambda: __import__("re").search(SAYS[name], bed.error()) is not None
+        said = lambda: re.search(SAYS[name], bed.error()) is not None
         assert eventually(said, 60), bed.engine_status()
     time.sleep(3)
     assert bed.table() == before

@@ -1,7 +1,7 @@
 """What the daemon needs runs short, the kernel refuses, others write at the same time, the clock jumps: the rules
 stay what they were, the daemon says so, does not spin, and goes on when it can.
 
-QUAYWALL_REFUSALS is how many messages of the first transaction are refused (20; 0: each)."""
+QUAYWALL_REFUSALS is how many messages of the first transaction are refused (8, and the last dozen; 0: each)."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from place import POLICY, Daemon, eventually
 from shim import ALWAYS, BATCH, RECEIVED, Action, Shim
 
 NETLINK_NETFILTER = 12
-REFUSALS = int(os.environ.get("QUAYWALL_REFUSALS", "20"))
+REFUSALS = int(os.environ.get("QUAYWALL_REFUSALS", "8"))
 TIGHTER = POLICY.replace("5432, 5433", "5433")
 WEB_TO_DB = ("shop/web", "shop/db", "5432")
 

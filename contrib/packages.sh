@@ -1,9 +1,9 @@
 # What quaywall needs from Debian, by name. Sourced by tests/run and contrib/demo.
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-dev libyaml-dev
-	libjansson-dev libcurl4-openssl-dev libcmocka-dev"
+	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev"
 bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
-test_packages="clang clang-format-14 python3-pytest debootstrap"
+test_packages="clang clang-format-14 python3-pytest debootstrap systemd libclang-rt-dev"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

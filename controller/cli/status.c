@@ -137,6 +137,22 @@ static void add_bridge_filter(struct buf *out, const json_t *f)
 		   json_is_true(part(f, "needed")) ? "needed" : "not needed");
 }
 
+static void add_sandbox(struct buf *out, const json_t *s)
+{
+	size_t i, n = 0;
+	const char *part;
+	json_t *value;
+
+	buf_str(out, "confined    ");
+	json_object_foreach((json_t *)s, part, value)
+		if (json_is_true(value))
+			buf_printf(out, "%s%s", n++ ? ", " : "", part);
+	buf_str(out, n ? "\n" : "not at all\n");
+	json_array_foreach(json_object_get(s, "missing"), i, value)
+		buf_printf(out, "            NOT in force: %s: %s\n", output_text(value, "part"),
+			   output_text(value, "why"));
+}
+
 /* ---- the lists ---- */
 
 static void add_table(struct buf *out, const char *title, const struct output_table *t)
@@ -243,6 +259,7 @@ static void print_status(const json_t *s)
 	add_trial(&out, part(s, "confirm"));
 	add_kernel(&out, part(s, "kernel"));
 	add_bridge_filter(&out, part(s, "bridge_filter"));
+	add_sandbox(&out, part(s, "sandbox"));
 	add_documents(&out, part(part(s, "policies"), "documents"));
 	add_networks(&out, part(s, "networks"));
 	add_identities(&out, part(s, "identities"));

@@ -13,7 +13,7 @@ struct settings *settings_new(void)
 	*s = (struct settings) {
 		.docker = mem_strdup("unix:///var/run/docker.sock"),
 		.policies = mem_strdup("/etc/quaywall/policies"),
-		.control = mem_strdup("/run/quaywall.sock"),
+		.control = mem_strdup("/run/quaywall/control.sock"),
 		.mode = POLICY_ENFORCE,
 		.containers = DEFAULT_ALLOW,
 		.unknown = DEFAULT_DENY,

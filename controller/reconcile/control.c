@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,16 @@ static int make_way(const struct sockaddr_un *addr, struct error *err)
 	return 0;
 }
 
+/* The folder of the socket is the daemon's own, made at the first start after a boot. */
+static void make_folder(const char *path)
+{
+	CLEANUP_FREE char *copy = mem_strdup(path);
+
+	/* Where it fails, so does bind(). */
+	if (mkdir(dirname(copy), 0755) < 0)
+		return;
+}
+
 static void give_to_group(const char *path)
 {
 	const struct group *g = getgrnam(GROUP);
@@ -245,6 +256,7 @@ int control_open(struct control *c, const char *path, struct error *err)
 		r = make_way(&addr, err);
 	if (r < 0)
 		return r;
+	make_folder(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(err, -errno, "socket: %s", strerror(errno));

@@ -14,6 +14,7 @@
 #include "quaywall/flow.h"
 #include "quaywall/host.h"
 #include "quaywall/reconcile.h"
+#include "quaywall/sandbox.h"
 #include "control.h"
 #include "cut.h"
 #include "kernel.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct watchdir watch;
 	char *watched; /* the policy directory that it watches */
 	struct control control;
+	struct sandbox sandbox;
 	struct loop_source on_signal, on_watch, on_docker, on_host, on_monitor;
 
 	/* what is wanted */
@@ -156,6 +158,12 @@ int daemon_flush(struct daemon *d, struct error *err);
 void daemon_schedule_cut(struct daemon *d, const struct world *w,
 			 const struct kernel_change *change);
 void daemon_cut_due(void *data);
+
+/* ---- confine.c ---- */
+
+/* Once the kernel's side and the control socket are open, and before there is a second thread. */
+void daemon_confine(struct daemon *d);
+json_t *daemon_sandbox_json(const struct daemon *d); /* what of it is in force */
 
 /* ---- confirm.c ---- */
 

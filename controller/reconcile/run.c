@@ -198,6 +198,8 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_USAGE;
 	if (open_kernel(d, err) < 0 || daemon_trial_open(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
+	/* What cannot be read from here on is refused now, not at some later reload. */
+	daemon_confine(d);
 	code = load(d, err);
 	if (code != QUAYWALL_FINE)
 		return code;
@@ -225,6 +227,7 @@ void daemon_done(struct daemon *d)
 		close(d->on_signal.fd);
 	daemon_trial_done(d);
 	policy_problems_done(&d->problems);
+	sandbox_done(&d->sandbox);
 	free(d->watched);
 	free(d->engine_trouble);
 	free(d->load_error);

@@ -16,7 +16,7 @@ static void assert_are_defaults(const struct settings *s)
 {
 	assert_string_equal(s->docker, "unix:///var/run/docker.sock");
 	assert_string_equal(s->policies, "/etc/quaywall/policies");
-	assert_string_equal(s->control, "/run/quaywall.sock");
+	assert_string_equal(s->control, "/run/quaywall/control.sock");
 	assert_int_equal(s->mode, POLICY_ENFORCE);
 	assert_int_equal(s->containers, DEFAULT_ALLOW);
 	assert_int_equal(s->unknown, DEFAULT_DENY);

@@ -1,0 +1,50 @@
+/* What the daemon gives up once everything is open, and how it tells what it could not. */
+#include "daemon.h"
+
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+
+/* Later it could not be made. What lies beside the control socket can. */
+static void make_state_folder(const char *path, const char *beside)
+{
+	CLEANUP_FREE char *copy = mem_strdup(path);
+
+	/* Where it fails, so does the first trial, and says why. */
+	if (strcmp(dirname(copy), beside) != 0 && mkdir(path, 0700) < 0)
+		return;
+}
+
+/* The folder of the control socket, which is the daemon's own and loses the socket at the end, and that of
+ * policies on trial. */
+void daemon_confine(struct daemon *d)
+{
+	CLEANUP_FREE char *path = mem_strdup(d->control.path);
+	const char *own = dirname(path), *writable[] = {own, d->state_folder, NULL};
+
+	make_state_folder(d->state_folder, own);
+	sandbox_enter_for_good(writable, &d->sandbox);
+	for (int i = 0; i < SANDBOX_PARTS; i++)
+		if (d->sandbox.missing[i])
+			log_line(LOG_LEVEL_WARNING, "less confined than it should be", "part",
+				 sandbox_part_name(i), "cause", d->sandbox.missing[i], NULL);
+}
+
+json_t *daemon_sandbox_json(const struct daemon *d)
+{
+	json_t *parts = json_object(), *missing = json_array();
+
+	for (int i = 0; i < SANDBOX_PARTS; i++) {
+		const char *name = sandbox_part_name(i), *why = d->sandbox.missing[i];
+
+		json_object_set_new(parts, name, json_boolean(!why));
+		if (why)
+			json_array_append_new(missing, json_pack("{s:s, s:o}", "part", name, "why",
+								 reconcile_json_text(why)));
+	}
+	json_object_set_new(parts, "missing", missing);
+	return parts;
+}

@@ -45,7 +45,7 @@ static const struct priority *near(uint8_t family, const struct ruleset_chain *c
 		n = ARRAY_SIZE(bridge_priorities);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (abs(c->priority - p[i].number) <= NAME_REACH &&
+		if (llabs((int64_t)c->priority - p[i].number) <= NAME_REACH &&
 		    (p[i].hook == HOOK_NONE || p[i].hook == c->hook))
 			return &p[i];
 	return NULL;

@@ -2,30 +2,17 @@
 #include "daemon.h"
 
 #include <libgen.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "quaywall/log.h"
 #include "quaywall/mem.h"
-
-/* Later it could not be made. What lies beside the control socket can. */
-static void make_state_folder(const char *path, const char *beside)
-{
-	CLEANUP_FREE char *copy = mem_strdup(path);
-
-	/* Where it fails, so does the first trial, and says why. */
-	if (strcmp(dirname(copy), beside) != 0 && mkdir(path, 0700) < 0)
-		return;
-}
 
 /* The folder of the control socket, which is the daemon's own and loses the socket at the end, and that of
  * policies on trial. */
 void daemon_confine(struct daemon *d)
 {
 	CLEANUP_FREE char *path = mem_strdup(d->control.path);
-	const char *own = dirname(path), *writable[] = {own, d->state_folder, NULL};
+	const char *writable[] = {dirname(path), d->state_folder, NULL};
 
-	make_state_folder(d->state_folder, own);
 	sandbox_enter_for_good(writable, &d->sandbox);
 	for (int i = 0; i < SANDBOX_PARTS; i++)
 		if (d->sandbox.missing[i])

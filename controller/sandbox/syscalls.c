@@ -282,7 +282,7 @@ static int permit_without(scmp_filter_ctx filter, int call, unsigned arg, uint64
 static int permit_value(scmp_filter_ctx filter, int call, unsigned arg, uint64_t value)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-				SCMP_CMP64(arg, SCMP_CMP_EQ, value));
+				SCMP_CMP64(arg, SCMP_CMP_EQ, value, 0));
 }
 
 /* No memory is both written and executed; what is mapped as a library may be executed: names of hosts are
@@ -315,8 +315,8 @@ static int permit_threads(scmp_filter_ctx filter)
 static int permit_netlink(scmp_filter_ctx filter, int bus)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				SCMP_CMP64(0, SCMP_CMP_EQ, AF_NETLINK),
-				SCMP_CMP64(2, SCMP_CMP_EQ, (uint64_t)bus));
+				SCMP_CMP64(0, SCMP_CMP_EQ, AF_NETLINK, 0),
+				SCMP_CMP64(2, SCMP_CMP_EQ, (uint64_t)bus, 0));
 }
 
 static int permit_sockets(scmp_filter_ctx filter)

@@ -68,10 +68,11 @@ static json_t *file_json(const struct policy_file *f)
 
 static json_t *sources_json(const struct sources *s)
 {
-	json_t *policies = json_array();
+	json_t *policies;
 
 	if (!s)
 		return json_null();
+	policies = json_array();
 	for (size_t i = 0; i < s->policies.len; i++)
 		json_array_append_new(policies, file_json(&s->policies.items[i]));
 	return json_pack("{s:o, s:o}", "settings",

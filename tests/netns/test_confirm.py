@@ -341,13 +341,14 @@ def test_killed_in_between(quiet: Daemon) -> None:
     for options in ((), (), ("--confirm", "10m")):
         kill(quiet, process)
         process = quiet.start(*options)
+        asked = time.monotonic()
         now = trial(quiet)
         if now["state"] == "over":
             break  # on a machine that is busy
+        assert now["state"] == "pending"
         assert is_narrow(quiet) or trial(quiet)["state"] == "over"
-        assert now["seconds_left"] <= end - time.monotonic() + 2
-    assert eventually(lambda: quiet.table() == before, 20)
-    assert -2 < time.monotonic() - end < 10
+        assert now["seconds_left"] <= end - asked + 1.1
+    assert eventually(lambda: quiet.table() == before, 60)
     kill(quiet, process)
     quiet.start("--confirm", "10m")
     assert quiet.table() == before

@@ -111,6 +111,25 @@ static void add_trial(struct buf *out, const json_t *t)
 			   output_text(t, "error"));
 }
 
+/* What other programs did to the tables. */
+static void add_repairs(struct buf *out, const json_t *k)
+{
+	const json_t *last = part(k, "last_drift");
+
+	buf_printf(out, "            repaired %s time%s", output_text(k, "drift"),
+		   plural(k, "drift"));
+	if (json_is_object(last)) {
+		buf_printf(out, ", last by %s",
+			   *output_text(last, "process") ? output_text(last, "process")
+							 : "an unknown process");
+		if (*output_text(last, "pid"))
+			buf_printf(out, " (pid %s)", output_text(last, "pid"));
+		buf_printf(out, " at %s, within %.1f ms", output_text(last, "at"),
+			   json_number_value(part(last, "restored_ms")));
+	}
+	buf_char(out, '\n');
+}
+
 static void add_kernel(struct buf *out, const json_t *k)
 {
 	buf_printf(out, "kernel      table %s %s, owner flags %s\n", output_text(k, "table"),
@@ -119,13 +138,13 @@ static void add_kernel(struct buf *out, const json_t *k)
 						  : "not in force (foreign changes are undone)");
 	buf_printf(out, "            table bridge quaywall %s\n",
 		   json_is_true(part(k, "bridge_table")) ? "stands" : "is absent");
-	buf_printf(out, "            %s transaction%s, %s refused, drift repaired %s, flows cut %s",
+	buf_printf(out, "            %s transaction%s, %s refused, flows cut %s",
 		   output_text(k, "transactions"), plural(k, "transactions"),
-		   output_text(k, "failures"), output_text(k, "drift"),
-		   output_text(k, "flows_cut"));
+		   output_text(k, "failures"), output_text(k, "flows_cut"));
 	if (*output_text(k, "applied"))
 		buf_printf(out, ", last change %s", output_text(k, "applied"));
 	buf_char(out, '\n');
+	add_repairs(out, k);
 	if (*output_text(k, "error"))
 		buf_printf(out, "            error: %s\n", output_text(k, "error"));
 }

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "quaywall/mem.h"
+#include "filter.h"
 
 /* Of the calling thread's namespace: the kernel looks it up anew at each open(2). */
 static const char *filter_path(uint8_t family)
@@ -39,4 +41,49 @@ int host_bridge_filter_enable(uint8_t family, struct error *err)
 	if (write(fd, "1\n", 2) != 2)
 		return error_wrap(err, -errno, "writing %s", filter_path(family));
 	return 0;
+}
+
+/* ---- others' writes ---- */
+
+/* The kernel gives a switch a fresh inode whenever nobody holds its old one, and a watch is on an inode: so
+ * the files stay open. */
+static int watch(int fd, uint8_t family)
+{
+	int pin = open(filter_path(family), O_RDONLY | O_CLOEXEC);
+
+	if (pin >= 0)
+		inotify_add_watch(fd, filter_path(family), IN_MODIFY);
+	return pin;
+}
+
+static void watch_both(struct filter_watch *w)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; w->fd >= 0 && i < ARRAY_SIZE(families); i++)
+		if (w->pins[i] < 0)
+			w->pins[i] = watch(w->fd, families[i]);
+}
+
+void filter_watch_init(struct filter_watch *w)
+{
+	*w = (struct filter_watch) {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
+				    .pins = {-1, -1}};
+	watch_both(w);
+}
+
+void filter_watch_dispatch(struct filter_watch *w)
+{
+	char events[1024];
+
+	while (read(w->fd, events, sizeof(events)) > 0)
+		;
+	watch_both(w);
+}
+
+void filter_watch_done(struct filter_watch *w)
+{
+	mem_cleanup_fd(&w->fd);
+	mem_cleanup_fd(&w->pins[0]);
+	mem_cleanup_fd(&w->pins[1]);
 }

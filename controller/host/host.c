@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "filter.h"
 #include "links.h"
 #include "ports.h"
 #include "quaywall/mem.h"
@@ -14,6 +15,7 @@ struct host {
 	struct mnl_socket *events, *requests;
 	struct links links;
 	struct ports ports;
+	struct filter_watch filter;
 };
 
 static int take(const struct nlmsghdr *message, void *data)
@@ -78,6 +80,7 @@ int host_open(struct host **ret, struct error *err)
 	CLEANUP_HOST struct host *h = mem_new(1, sizeof(*h));
 	int r;
 
+	filter_watch_init(&h->filter);
 	r = netlink_open(NETLINK_ROUTE, -1, SOCK_NONBLOCK, &h->events, err);
 	if (r == 0)
 		r = netlink_open(NETLINK_ROUTE, -1, 0, &h->requests, err);
@@ -99,6 +102,7 @@ void host_close(struct host *h)
 		return;
 	netlink_cleanup(&h->events);
 	netlink_cleanup(&h->requests);
+	filter_watch_done(&h->filter);
 	links_done(&h->links);
 	ports_done(&h->ports);
 	free(h);
@@ -107,6 +111,16 @@ void host_close(struct host *h)
 int host_fd(const struct host *h)
 {
 	return mnl_socket_get_fd(h->events);
+}
+
+int host_bridge_filter_fd(const struct host *h)
+{
+	return h->filter.fd;
+}
+
+void host_bridge_filter_dispatch(struct host *h)
+{
+	filter_watch_dispatch(&h->filter);
 }
 
 /* Takes the notifications of one read; 0, 1 where they changed something, -EAGAIN at the end. */
@@ -145,6 +159,14 @@ int host_dispatch(struct host *h, bool *ret, struct error *err)
 	}
 	*ret = changed || lost;
 	return 0;
+}
+
+const char *host_interface_name(const struct host *h, unsigned index)
+{
+	for (size_t i = 0; i < h->links.len; i++)
+		if (h->links.items[i].index == index)
+			return h->links.items[i].name;
+	return NULL;
 }
 
 int host_read_interfaces(struct host *h, struct model *m, struct error *err)

@@ -148,7 +148,7 @@ static bool is_bulk(const struct nft_change *changes, size_t len)
 	size_t elements = 0;
 
 	for (size_t i = 0; i < len; i++)
-		for (size_t j = 0; changes[i].wanted && j < changes[i].diff->len; j++)
+		for (size_t j = 0; changes[i].diff && j < changes[i].diff->len; j++)
 			elements += changes[i].diff->items[j].len;
 	return elements > BULK;
 }
@@ -167,7 +167,7 @@ static int send_bulk(struct nft *n, struct batch *b, struct error *err)
 }
 
 /* How a table becomes what is wanted. */
-enum way { WAY_CHANGE, WAY_ADOPT, WAY_REPLACE, WAY_DELETE };
+enum way { WAY_CHANGE, WAY_ADOPT, WAY_CREATE, WAY_REPLACE, WAY_DELETE };
 
 static struct target target_of(const struct nft_change *c)
 {
@@ -182,6 +182,18 @@ static bool adds_table(const struct ruleset_diff *d)
 	return false;
 }
 
+static int query_ours(struct nft *n, const struct nft_change *c, struct table_state *ret,
+		      struct error *err)
+{
+	int r = table_query(n, c->table, c->family, ret, err);
+
+	if (r < 0)
+		return r;
+	if ((ret->flags & NFT_TABLE_F_OWNER) && ret->owner != mnl_socket_get_portid(n->requests))
+		return error_set(err, -EPERM, "another process owns table %s", c->table);
+	return 0;
+}
+
 /* The first change of a table that is not known to be ours. One without the flags cannot get them: the
  * kernel (6.9) lets only an orphan be adopted, which has persist already. So it goes and comes again with
  * all in it. */
@@ -189,12 +201,10 @@ static int choose_as_owner(struct nft *n, const struct nft_change *c, enum way *
 			   struct error *err)
 {
 	struct table_state state;
-	int r = table_query(n, c->table, c->family, &state, err);
+	int r = query_ours(n, c, &state, err);
 
 	if (r < 0)
 		return r;
-	if ((state.flags & NFT_TABLE_F_OWNER) && state.owner != mnl_socket_get_portid(n->requests))
-		return error_set(err, -EPERM, "another process owns table %s", c->table);
 	if (adds_table(c->diff) || !state.exists)
 		*ret = WAY_CHANGE;
 	else if (!(state.flags & OWNED) || n->dormant[c->family])
@@ -202,6 +212,17 @@ static int choose_as_owner(struct nft *n, const struct nft_change *c, enum way *
 	else
 		*ret = (state.flags & OWNED) == TABLE_PERSIST ? WAY_ADOPT : WAY_CHANGE;
 	return 0;
+}
+
+static int choose_unseen(struct nft *n, const struct nft_change *c, enum way *ret,
+			 struct error *err)
+{
+	struct table_state state;
+	int r = query_ours(n, c, &state, err);
+
+	if (r == 0)
+		*ret = state.exists ? WAY_REPLACE : WAY_CREATE;
+	return r;
 }
 
 /* A dormant table cannot be woken while its base chains change: it is made anew, too. */
@@ -212,6 +233,8 @@ static int choose_way(struct nft *n, const struct nft_change *c, enum way *ret, 
 	*ret = WAY_CHANGE;
 	if (!c->wanted)
 		*ret = WAY_DELETE;
+	else if (!c->diff)
+		return choose_unseen(n, c, ret, err);
 	else if (n->owner && (!is_ours(n, &t) || adds_table(c->diff)))
 		return choose_as_owner(n, c, ret, err);
 	else if (n->dormant[c->family] && c->diff->len && !adds_table(c->diff))
@@ -232,16 +255,16 @@ static void encode_table(struct nft *n, struct batch *b, const struct nft_change
 		return;
 	if (way == WAY_ADOPT)
 		encode_add_table(b, &t, flags, NLM_F_CREATE);
-	if (way == WAY_REPLACE)
+	if (way == WAY_REPLACE || way == WAY_CREATE)
 		ruleset_compare(NULL, c->wanted, whole);
-	encode_diff(b, &t, flags, way == WAY_REPLACE ? whole : c->diff);
+	encode_diff(b, &t, flags, whole->len ? whole : c->diff);
 }
 
 static void note_outcome(struct nft *n, const struct nft_change *c, enum way way, int r)
 {
 	const struct target t = target_of(c);
 
-	if (r == 0 && way == WAY_REPLACE)
+	if (r == 0 && (way == WAY_REPLACE || way == WAY_CREATE))
 		n->dormant[c->family] = false;
 	/* After a failure: perhaps it was deleted and created by others. Look again next time. */
 	if (r < 0 || way == WAY_DELETE)

@@ -18,7 +18,8 @@ struct nft {
 	uint32_t seq;		    /* of the last message sent */
 	bool watching;		    /* the monitor is a member of the group */
 	bool missed; /* the monitor was off for a while and a foreign change came then */
-	bool owner;  /* tables are created and adopted with owner and persist */
+	struct nft_writer writer; /* of the last foreign change */
+	bool owner;		  /* tables are created and adopted with owner and persist */
 	/* Of the one table in each family that a caller has to do with: */
 	bool dormant[FAMILIES]; /* it was found switched off */
 	char *owned[FAMILIES];	/* its name, once it is known to be ours, or NULL */

@@ -1,5 +1,6 @@
 #include "quaywall/nft.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -63,13 +64,17 @@ int monitor_resume(struct nft *n, uint32_t before, struct error *err)
 	return 0;
 }
 
+static bool is_generation(const struct nlmsghdr *m)
+{
+	return m->nlmsg_type == ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN);
+}
+
 /* The name of the table is attribute 1 of every message of nf_tables but that of a new generation. */
 static bool concerns(const struct nlmsghdr *m, const char *table)
 {
 	const struct nlattr *attr;
 
-	if (NFNL_SUBSYS_ID(m->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
-	    NFNL_MSG_TYPE(m->nlmsg_type) == NFT_MSG_NEWGEN)
+	if (NFNL_SUBSYS_ID(m->nlmsg_type) != NFNL_SUBSYS_NFTABLES || is_generation(m))
 		return false;
 	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
@@ -79,10 +84,44 @@ static bool concerns(const struct nlmsghdr *m, const char *table)
 	return false;
 }
 
-/* A message carries the port id of the socket whose transaction it tells of. */
-static bool is_foreign_change(const struct nft *n, const struct nlmsghdr *m, const char *table)
+/* The message that ends a transaction names the process behind it; old kernels do not. */
+static void read_process(const struct nlmsghdr *m, struct nft_writer *w)
 {
-	return m->nlmsg_pid != mnl_socket_get_portid(n->requests) && concerns(m, table);
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == NFTA_GEN_PROC_PID &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+			w->pid = ntohl(mnl_attr_get_u32(attr));
+		else if (mnl_attr_get_type(attr) == NFTA_GEN_PROC_NAME &&
+			 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			strncpy(w->process, mnl_attr_get_str(attr), sizeof(w->process) - 1);
+	}
+}
+
+/* Whether M tells of a change of TABLE that is not ours. A message carries the port id of the socket whose
+ * transaction it tells of. */
+static bool take(struct nft *n, const struct nlmsghdr *m, const char *table)
+{
+	if (m->nlmsg_pid == mnl_socket_get_portid(n->requests))
+		return false;
+	if (concerns(m, table)) {
+		n->writer = (struct nft_writer) {.portid = m->nlmsg_pid};
+		return true;
+	}
+	if (is_generation(m) && m->nlmsg_pid == n->writer.portid && !n->writer.pid)
+		read_process(m, &n->writer);
+	return false;
+}
+
+bool nft_monitor_missed(const struct nft *n)
+{
+	return n->missed;
+}
+
+void nft_monitor_writer(const struct nft *n, struct nft_writer *ret)
+{
+	*ret = n->writer;
 }
 
 int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct error *err)
@@ -92,20 +131,24 @@ int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct err
 	ssize_t got;
 	int left;
 
+	if (n->missed)
+		n->writer = (struct nft_writer) {.portid = 0};
 	n->missed = false;
 	for (;;) {
 		got = recv(mnl_socket_get_fd(n->monitor), data, sizeof(data), MSG_DONTWAIT);
 		if (got < 0 && errno == EAGAIN)
 			break;
-		if (got < 0 && errno == ENOBUFS)
+		if (got < 0 && errno == ENOBUFS) {
 			changed = true;
-		else if (got < 0 && errno != EINTR)
+			n->writer = (struct nft_writer) {.portid = 0};
+		}
+		if (got < 0 && errno != EINTR && errno != ENOBUFS)
 			return error_set(err, -errno, "cannot read changes of the rules: %s",
 					 strerror(errno));
 		left = got < 0 ? 0 : (int)got;
 		for (const struct nlmsghdr *m = (const struct nlmsghdr *)data;
 		     mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
-			changed |= is_foreign_change(n, m, table);
+			changed |= take(n, m, table);
 	}
 	*ret = changed;
 	return 0;

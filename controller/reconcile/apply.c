@@ -2,15 +2,13 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 #include "quaywall/log.h"
 #include "notify.h"
 
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_LAST_MS	 60000
-#define REPAIR_REST_MS	 50 /* between repairs, when somebody changes our table again and again */
-#define FILTER_MS	 60000
+#define LATER_MS	 60000
 
 static void note_applied(struct daemon *d, const struct kernel_change *change)
 {
@@ -34,7 +32,7 @@ static void note_bridge(struct daemon *d, bool was_missing)
 	if (!why)
 		return;
 	/* Also where nothing else asks for a look now and then. */
-	loop_timer_hasten(&d->filter_timer, FILTER_MS);
+	loop_timer_hasten(&d->filter_timer, LATER_MS);
 	if (!was_missing)
 		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
 			 "bridge " QUAYWALL_TABLE, "cause", why, NULL);
@@ -58,6 +56,9 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 	}
 	note_applied(d, &change);
 	note_bridge(d, was_missing);
+	/* Of what others did during a bulk load no message comes. */
+	if (nft_monitor_missed(d->kernel.nft))
+		daemon_drift_soon(d);
 	daemon_schedule_cut(d, w, &change);
 	return 0;
 }
@@ -94,109 +95,6 @@ void daemon_apply_due(void *data)
 	daemon_ready(d);
 }
 
-/* ---- drift ---- */
-
-void daemon_monitor_ready(void *data, short revents)
-{
-	struct daemon *d = data;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	bool foreign = false;
-	uint64_t since;
-
-	(void)revents;
-	if (nft_monitor_dispatch(d->kernel.nft, QUAYWALL_TABLE, &foreign, &err) < 0) {
-		log_line(LOG_LEVEL_WARNING, "nf_tables notifications failed", "cause",
-			 error_text(&err), NULL);
-		foreign = true;
-	}
-	if (!foreign || d->suspended)
-		return;
-	since = loop_now() - d->last_repair;
-	loop_timer_hasten(&d->drift_timer, since < REPAIR_REST_MS ? REPAIR_REST_MS - since : 0);
-}
-
-/* The table of an earlier run was kept, for the engine is away, and now it is gone or changed:
- * there is nothing to restore it from, but a skeleton is still better than nothing. */
-static void drift_without_model(struct daemon *d)
-{
-	if (!d->kernel.applied && d->world.policies)
-		loop_timer_set(&d->engine_timer, 0);
-}
-
-void daemon_drift_due(void *data)
-{
-	struct daemon *d = data;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	unsigned long before = d->kernel.transactions;
-	int r = kernel_read(&d->kernel, &err);
-
-	if (r == 0 && !d->world.compiled) {
-		drift_without_model(d);
-		return;
-	}
-	if (r == 0)
-		r = daemon_apply(d, &d->world, &err);
-	if (r < 0) {
-		daemon_apply_failed(d, &err);
-		return;
-	}
-	if (d->kernel.transactions == before)
-		return;
-	d->drift++;
-	d->last_repair = loop_now();
-	log_line(LOG_LEVEL_WARNING, "somebody changed our table: restored", "table", QUAYWALL_TABLE,
-		 NULL);
-}
-
-/* ---- br_netfilter ---- */
-
-static void filter_one(struct daemon *d, size_t i, uint8_t family)
-{
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	enum host_bridge_filter state = host_bridge_filter(family);
-	const char *name = family == AF_INET ? "IPv4" : "IPv6";
-	bool was_missing = d->filter_missing[i];
-	const char *cause = "br_netfilter is not loaded";
-
-	d->filter_missing[i] = false;
-	if (state == HOST_BRIDGE_FILTER_ON)
-		return;
-	if (state == HOST_BRIDGE_FILTER_OFF) {
-		if (host_bridge_filter_enable(family, &err) == 0) {
-			log_line(LOG_LEVEL_INFO, "switched on the filtering of bridged packets",
-				 "family", name, NULL);
-			return;
-		}
-		cause = error_text(&err);
-	}
-	d->filter_missing[i] = true;
-	daemon_note(&d->filter_error, cause);
-	if (!was_missing)
-		log_line(LOG_LEVEL_ERROR, "same-bridge traffic is not governed", "family", name,
-			 "cause", cause, NULL);
-}
-
-void daemon_bridge_filter(struct daemon *d)
-{
-	if (d->suspended || !d->world.compiled || !compile_needs_bridge_filter(d->world.compiled)) {
-		d->filter_missing[0] = d->filter_missing[1] = false;
-		return;
-	}
-	filter_one(d, 0, AF_INET);
-	filter_one(d, 1, AF_INET6);
-	/* Nobody tells when another program switches it off again. */
-	loop_timer_set(&d->filter_timer, FILTER_MS);
-}
-
-void daemon_filter_due(void *data)
-{
-	struct daemon *d = data;
-
-	daemon_bridge_filter(d);
-	if (d->kernel.bridge_error && d->world.compiled && !d->suspended)
-		daemon_apply_due(d);
-}
-
 /* ---- beginning and end ---- */
 
 void daemon_ready(struct daemon *d)
@@ -218,6 +116,7 @@ int daemon_flush(struct daemon *d, struct error *err)
 	daemon_note(&d->apply_error, NULL);
 	loop_timer_clear(&d->apply_timer);
 	loop_timer_clear(&d->drift_timer);
+	d->drift.seen_us = 0;
 	log_line(LOG_LEVEL_WARNING, "flushed: nothing is enforced until reload", NULL);
 	notify_send("STATUS=flushed: nothing is enforced until reload");
 	return 0;

@@ -2,8 +2,9 @@
  * daemon: the state of `run`, and what its parts do to it.
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
- * kernel, flows.c and cut.c end flows that it refuses, confirm.c brings the set before back, control.c
- * and requests.c serve the control socket, status.c tells. Only these log.
+ * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
+ * confirm.c brings the set before back, control.c and requests.c serve the control socket, status.c tells.
+ * Only these log.
  */
 #pragma once
 
@@ -19,9 +20,22 @@
 #include "cut.h"
 #include "kernel.h"
 #include "loop.h"
+#include "pace.h"
 #include "trial.h"
 #include "watchdir.h"
 #include "world.h"
+
+/* Foreign changes of our tables, and how they were undone. */
+struct drift {
+	unsigned long repairs;
+	struct nft_writer by; /* of the last one */
+	time_t at;
+	uint64_t took_us; /* from reading of it to having undone it */
+
+	uint64_t seen_us;	/* a change is known and not yet looked at; 0: none */
+	unsigned long restored; /* of the kernel's count, how many are in `repairs` */
+	struct pace pace;
+};
 
 struct daemon {
 	const struct reconcile_options *options;
@@ -38,7 +52,7 @@ struct daemon {
 	char *watched; /* the policy directory that it watches */
 	struct control control;
 	struct sandbox sandbox;
-	struct loop_source on_signal, on_watch, on_docker, on_host, on_monitor;
+	struct loop_source on_signal, on_watch, on_docker, on_host, on_monitor, on_filter;
 
 	/* what is wanted */
 	struct world world;
@@ -66,6 +80,7 @@ struct daemon {
 	struct loop_timer host_timer;	  /* interfaces changed: debounced */
 	struct loop_timer cut_timer;	  /* flows are to be looked through */
 	struct loop_timer drift_timer;	  /* somebody changed our table */
+	struct loop_timer tell_timer;	  /* and it was not told each time */
 	struct loop_timer engine_timer;	  /* the engine has had its chance to answer first */
 	struct loop_timer ports_timer;	  /* ports that were not found are looked for again */
 	struct loop_timer waiting_timer;  /* `waiting` gets its second look */
@@ -73,12 +88,12 @@ struct daemon {
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */
-	uint64_t last_repair, cut_rest, burst_began, empty_since;
+	uint64_t cut_rest, burst_began, empty_since;
 	unsigned port_tries;
 
 	/* for `status` */
 	time_t started, loaded, applied_at;
-	unsigned long drift; /* foreign changes of our table that were undone */
+	struct drift drift;
 	unsigned long flows_cut;
 	unsigned long failures; /* transactions that the kernel refused */
 	char *load_error;	/* why the last load was refused as a whole, besides problems */
@@ -86,6 +101,9 @@ struct daemon {
 	char *model_error;	/* why the engine's last answer is not in force */
 	char *cut_error;
 	bool filter_missing[2]; /* br_netfilter is needed and not to be had: IPv4, IPv6 */
+	bool filter_was_on[2];
+	unsigned long filter_repairs; /* how often others switched it off */
+	struct pace filter_pace;
 	char *filter_error;
 };
 
@@ -143,11 +161,6 @@ int daemon_apply_model(struct daemon *d, const struct world *next, struct error 
 /* Tries again later what the kernel refused now. */
 void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);
-void daemon_monitor_ready(void *data, short revents);
-void daemon_drift_due(void *data);
-/* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
-void daemon_bridge_filter(struct daemon *d);
-void daemon_filter_due(void *data);
 /* Tells the service manager, once the rules stand. */
 void daemon_ready(struct daemon *d);
 int daemon_flush(struct daemon *d, struct error *err);
@@ -164,6 +177,27 @@ void daemon_cut_due(void *data);
 /* Once the kernel's side and the control socket are open, and before there is a second thread. */
 void daemon_confine(struct daemon *d);
 json_t *daemon_sandbox_json(const struct daemon *d); /* what of it is in force */
+
+/* ---- drift.c ---- */
+
+/* Another program may have changed our tables: looks, soon, and undoes it. */
+void daemon_drift_soon(struct daemon *d);
+/* At the start, while nobody has said what is wanted. */
+void daemon_keep(struct daemon *d);
+void daemon_monitor_ready(void *data, short revents);
+void daemon_drift_due(void *data);
+void daemon_tell_due(void *data);
+
+/* ---- bridges.c ---- */
+
+/* Gives the networks of M whose bridges others have renamed the names that these have now. */
+void daemon_follow_bridges(struct daemon *d, struct model *m);
+/* Whether a bridge that the rules name has another name by now. */
+bool daemon_lost_bridge(const struct daemon *d);
+/* Sees to it that packets of one bridge pass the rules, where a policy needs it. */
+void daemon_bridge_filter(struct daemon *d);
+void daemon_filter_ready(void *data, short revents);
+void daemon_filter_due(void *data);
 
 /* ---- confirm.c ---- */
 

@@ -347,6 +347,8 @@ static void take_model(struct daemon *d, struct model *m, bool last_look)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	int r = host_read_interfaces(d->host, m, &err);
 
+	if (r == 0)
+		daemon_follow_bridges(d, m);
 	if (r == 0 && !d->options->snapshot)
 		r = docker_check_here(m, &err);
 	if (r < 0) {
@@ -476,7 +478,7 @@ void daemon_host_ready(void *data, short revents)
 	daemon_ports_moved(d);
 	/* Every container brings a veth or two: one reading for all of them. */
 	if (changed)
-		loop_timer_hasten(&d->host_timer, HOST_MS);
+		loop_timer_hasten(&d->host_timer, daemon_lost_bridge(d) ? 0 : HOST_MS);
 }
 
 void daemon_host_due(void *data)

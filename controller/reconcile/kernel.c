@@ -111,7 +111,7 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 		      struct kernel_change *ret, struct error *err)
 {
 	struct ruleset_diff diffs[PARTS] = {0};
-	struct nft_change changes[PARTS];
+	struct nft_change changes[PARTS] = {0};
 	struct kernel_change done = {0};
 	size_t len = 0;
 	int r;
@@ -123,11 +123,11 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 		if (!wanted && !have)
 			continue;
 		if (wanted)
-			ruleset_compare(have, wanted, &diffs[i]);
+			ruleset_compare(k->blind ? NULL : have, wanted, &diffs[i]);
 		done.steps += wanted ? diffs[i].len : 1;
 		done.tightens |= parts[i].family == NFPROTO_INET && tightens(&diffs[i]);
 		changes[len++] = (struct nft_change) {QUAYWALL_TABLE, parts[i].family, wanted,
-						      wanted ? &diffs[i] : NULL};
+						      wanted && !k->blind ? &diffs[i] : NULL};
 	}
 	/* Also with nothing to change: a table that a dead daemon left is adopted. */
 	r = nft_apply(k->nft, changes, len, err);
@@ -152,15 +152,16 @@ static int read_parts(struct kernel *k, const struct part *parts, size_t n, stru
 static int apply_parts(struct kernel *k, const struct part *parts, size_t n,
 		       struct kernel_change *ret, struct error *err)
 {
-	int r = apply_once(k, parts, n, ret, err);
+	int r = apply_once(k, parts, n, ret, err), tries;
 
-	for (int i = 1; is_stale(r) && i < ATTEMPTS; i++) {
-		int read = read_parts(k, parts, n, err);
+	for (tries = 1; is_stale(r) && tries < ATTEMPTS; tries++) {
+		int read = k->blind ? 0 : read_parts(k, parts, n, err);
 
 		if (read < 0)
 			return read;
 		r = apply_once(k, parts, n, ret, err);
 	}
+	k->restored += r == 0 && tries > 1;
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct ruleset **now = applied(k, parts[i].family);
 
@@ -206,6 +207,62 @@ int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change
 	}
 	if (r == 0)
 		k->owner = k->can_own;
+	return r;
+}
+
+static bool is_ours(const struct ruleset *r)
+{
+	for (size_t i = 0; i < r->nsets; i++)
+		if (r->sets[i]->unknown)
+			return false;
+	for (size_t i = 0; i < r->nchains; i++) {
+		if (r->chains[i]->unknown)
+			return false;
+		for (size_t rule = 0; rule < r->chains[i]->len; rule++)
+			if (r->chains[i]->rules[rule].unknown)
+				return false;
+	}
+	return true;
+}
+
+static int keep(struct kernel *k, struct kernel_wanted *was, struct error *err)
+{
+	struct part parts[PARTS];
+	struct kernel_change change;
+	size_t n = 0;
+	int r;
+
+	if (was->inet && is_ours(was->inet))
+		parts[n++] = (struct part) {NFPROTO_INET, &was->inet};
+	if (was->bridge && is_ours(was->bridge))
+		parts[n++] = (struct part) {NFPROTO_BRIDGE, &was->bridge};
+	r = n ? apply_parts(k, parts, n, &change, err) : 0;
+	if (r == 0 && n && parts[0].family == NFPROTO_INET)
+		k->owner = k->can_own;
+	return r;
+}
+
+int kernel_keep(struct kernel *k, struct error *err)
+{
+	CLEANUP_WANTED struct kernel_wanted was = {k->applied, k->bridge};
+	int r;
+
+	k->applied = k->bridge = NULL;
+	r = kernel_read(k, err);
+	if (r == 0)
+		r = keep(k, &was, err);
+	if (r == 0)
+		return 0;
+	/* To be tried again. */
+	if (was.inet) {
+		ruleset_free(k->applied);
+		k->applied = was.inet;
+	}
+	if (was.bridge) {
+		ruleset_free(k->bridge);
+		k->bridge = was.bridge;
+	}
+	was = (struct kernel_wanted) {NULL, NULL};
 	return r;
 }
 

@@ -18,6 +18,9 @@ struct kernel {
 	struct ruleset *bridge;	 /* `bridge quaywall`, likewise */
 	char *bridge_error;	 /* why that is not what is wanted, or NULL */
 	unsigned long transactions;
+	unsigned long restored; /* of these, how many found the tables changed by others */
+	bool blind; /* the tables cannot be read, as others write all the time: what is applied now
+		       replaces them whole. The caller sets it, and takes it back. */
 };
 
 /* What is wanted. */
@@ -49,6 +52,11 @@ int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change
 
 /* Adds elements to dynamic sets of `inet quaywall`, which are in no ruleset. */
 int kernel_add_elements(struct kernel *k, const struct ruleset_diff *d, struct error *err);
+
+/* Where nothing is wanted yet, what was read is: makes the tables again what they were at the last reading,
+ * and takes ownership of them. What is not of our making cannot be kept: a table that held such things
+ * is left as it is now. */
+int kernel_keep(struct kernel *k, struct error *err);
 
 /* Deletes both tables. */
 int kernel_flush(struct kernel *k, struct error *err);

@@ -80,6 +80,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->host_timer, daemon_host_due);
 	add_timer(d, &d->cut_timer, daemon_cut_due);
 	add_timer(d, &d->drift_timer, daemon_drift_due);
+	add_timer(d, &d->tell_timer, daemon_tell_due);
 	add_timer(d, &d->engine_timer, daemon_engine_due);
 	add_timer(d, &d->ports_timer, daemon_ports_due);
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
@@ -115,6 +116,7 @@ static int open_kernel(struct daemon *d, struct error *err)
 		return r;
 	add_source(d, &d->on_monitor, nft_monitor_fd(d->kernel.nft), daemon_monitor_ready);
 	add_source(d, &d->on_host, host_fd(d->host), daemon_host_ready);
+	add_source(d, &d->on_filter, host_bridge_filter_fd(d->host), daemon_filter_ready);
 	return 0;
 }
 
@@ -205,6 +207,7 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return code;
 	if (open_engine(d, err) < 0)
 		return d->options->snapshot ? QUAYWALL_USAGE : QUAYWALL_UNREACHABLE;
+	daemon_keep(d);
 	if (d->kernel.applied)
 		daemon_ready(d);
 	return QUAYWALL_FINE;

@@ -145,14 +145,27 @@ json_t *daemon_trial_json(const struct daemon *d)
 
 /* ---- kernel ---- */
 
+static json_t *last_drift_json(const struct drift *drift)
+{
+	const struct nft_writer *by = &drift->by;
+
+	if (!drift->repairs)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o, s:f}", "at", time_json(drift->at), "process",
+			 reconcile_json_text(by->process[0] ? by->process : NULL), "pid",
+			 by->pid ? count(by->pid) : json_null(), "restored_ms",
+			 (double)drift->took_us / 1000);
+}
+
 static json_t *kernel_json(const struct daemon *d)
 {
-	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
+	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
 			 "inet " QUAYWALL_TABLE, "present", d->kernel.applied != NULL,
 			 "bridge_table", d->kernel.bridge != NULL, "owner", d->kernel.owner,
 			 "applied", time_json(d->applied_at), "transactions",
 			 count(d->kernel.transactions), "failures", count(d->failures), "drift",
-			 count(d->drift), "flows_cut", count(d->flows_cut), "error",
+			 count(d->drift.repairs), "last_drift", last_drift_json(&d->drift),
+			 "flows_cut", count(d->flows_cut), "error",
 			 reconcile_json_text(d->apply_error));
 }
 
@@ -169,9 +182,10 @@ static const char *filter_text(uint8_t family)
 
 static json_t *bridge_filter_json(const struct daemon *d)
 {
-	return json_pack("{s:b, s:s, s:s}", "needed",
+	return json_pack("{s:b, s:s, s:s, s:o}", "needed",
 			 d->world.compiled && compile_needs_bridge_filter(d->world.compiled),
-			 "ipv4", filter_text(AF_INET), "ipv6", filter_text(AF_INET6));
+			 "ipv4", filter_text(AF_INET), "ipv6", filter_text(AF_INET6), "repaired",
+			 count(d->filter_repairs));
 }
 
 /* ---- what is governed ---- */

@@ -19,6 +19,9 @@ int host_fd(const struct host *h); /* readable when a link or an address may hav
 /* Reads what is there; *RET whether an interface came, went, or changed name or address. */
 int host_dispatch(struct host *h, bool *ret, struct error *err);
 
+const char *host_interface_name(const struct host *h,
+				unsigned index); /* as of the last reading, or NULL */
+
 /* Replaces M's interfaces by those of now: takes what host_dispatch() would. Left out are the ports of
  * bridges with none but link-local addresses (containers' veths): the IP hooks never name them. */
 int host_read_interfaces(struct host *h, struct model *m, struct error *err);
@@ -48,6 +51,12 @@ enum host_bridge_filter {
 /* net.bridge.bridge-nf-call-iptables (AF_INET) or -ip6tables (AF_INET6) of the namespace. */
 enum host_bridge_filter host_bridge_filter(uint8_t family);
 int host_bridge_filter_enable(uint8_t family, struct error *err);
+
+/* An fd that is readable when another program, or this one, may have written one of the two, or -1. A
+ * program with a /proc of its own, as in a container, writes unseen; and where the module is loaded late,
+ * everybody until the next dispatch. */
+int host_bridge_filter_fd(const struct host *h);
+void host_bridge_filter_dispatch(struct host *h);
 
 static inline void host_cleanup(struct host **h)
 {

@@ -140,6 +140,10 @@ void model_container_title(const struct model_container *c, struct buf *out);
 /* A network that quaywall governs in the host's own hooks: driver "bridge" with a bridge device. */
 bool model_network_is_managed(const struct model_network *n);
 
+/* The name that the bridge of NETWORK of M has now, where no interface has the one that the engine tells:
+ * that of the interface which had its name BEFORE. NULL: it is as told, or that is not known. */
+const char *model_bridge_renamed(const struct model *m, size_t network, const struct model *before);
+
 static inline void model_cleanup(struct model **m)
 {
 	model_free(*m);

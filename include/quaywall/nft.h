@@ -34,8 +34,9 @@ struct nft_change {
 	const char *table;
 	uint8_t family;
 	const struct ruleset *wanted; /* NULL: the table goes */
-	const struct ruleset_diff
-		*diff; /* what turned the kernel's table into WANTED's; NULL if it goes */
+	/* What turns the kernel's table into WANTED's. NULL if it goes, or if nobody knows what the kernel
+	 * has: then the table is made anew whole; counters and limits begin anew. */
+	const struct ruleset_diff *diff;
 };
 
 #define NFT_CHANGES_MAX 8
@@ -69,6 +70,20 @@ int nft_monitor_fd(const struct nft *n);	   /* -1 before nft_monitor() */
 /* Reads all that is there. *RET: a process other than this one changed TABLE, of whatever family
  * (lost messages, ENOBUFS, count as such). */
 int nft_monitor_dispatch(struct nft *n, const char *table, bool *ret, struct error *err);
+/* Whether the next nft_monitor_dispatch() has something to tell that makes no fd readable. */
+bool nft_monitor_missed(const struct nft *n);
+
+/* A process that changed a table. */
+struct nft_writer {
+	uint32_t portid;  /* of its netlink socket; 0: messages were lost, nothing is known */
+	uint32_t pid;	  /* 0: not told (yet) */
+	char process[16]; /* the kernel's name of its thread (comm(5)), any bytes; "": not told */
+};
+
+/* Who made the last change that nft_monitor_dispatch() told of. The kernel names the process behind a
+ * transaction in a last message, which may come a moment after the others: with the lock that the next
+ * transaction takes, so it is there once an nft_apply() after the change is done. */
+void nft_monitor_writer(const struct nft *n, struct nft_writer *ret);
 
 static inline void nft_cleanup(struct nft **n)
 {

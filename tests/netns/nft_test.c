@@ -414,6 +414,7 @@ static void test_monitor_tells_own_changes_from_others(void **state)
 	struct ruleset *wanted CLEANUP_RULESET = sample_full();
 	struct error err CLEANUP_ERROR = ERROR_INIT;
 	struct nft *n CLEANUP_NFT = open_here();
+	struct nft_writer writer;
 
 	(void)state;
 	assert_int_equal(nft_monitor_fd(n), -1);
@@ -430,6 +431,9 @@ static void test_monitor_tells_own_changes_from_others(void **state)
 		0);
 	assert_true(dispatched(n));
 	assert_false(dispatched(n));
+	nft_monitor_writer(n, &writer);
+	assert_string_equal(writer.process, "nft");
+	assert_true(writer.pid > 1 && writer.portid > 0);
 	assert_int_equal(sandbox_nft(NULL, "flush", "ruleset", NULL), 0);
 	assert_true(dispatched(n));
 }
@@ -438,6 +442,7 @@ static void test_lost_notifications_count_as_a_change(void **state)
 {
 	struct error err CLEANUP_ERROR = ERROR_INIT;
 	struct nft *n CLEANUP_NFT = open_here();
+	struct nft_writer writer;
 	int space = 1;
 
 	(void)state;
@@ -451,6 +456,8 @@ static void test_lost_notifications_count_as_a_change(void **state)
 					 sandbox_nft(NULL, "add", "table", "inet", "a", NULL),
 				 0);
 	assert_true(dispatched(n));
+	nft_monitor_writer(n, &writer);
+	assert_string_equal(writer.process, "");
 	assert_false(dispatched(n));
 }
 

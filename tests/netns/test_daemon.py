@@ -98,7 +98,7 @@ def test_wrong_files_at_the_start(daemon: Daemon) -> None:
     before = daemon.table()
     daemon.policy("policy: [\n")
     process = daemon.start(wait_for="no-policies")
-    assert daemon.table() == before
+    assert daemon.table().splitlines()[2:] == before.splitlines()[2:]
     daemon.policy(POLICY.replace("5432, 5433", "5433"))
     assert eventually(lambda: daemon.state() == "enforcing")
     assert not daemon.allows(*WEB_TO_DB)
@@ -188,7 +188,7 @@ def test_no_engine_and_the_last_runs_table(daemon: Daemon) -> None:
     daemon.start(wait_for="kept", snapshot=False)
     time.sleep(1)
     assert daemon.state() == "kept"
-    assert daemon.table() == before
+    assert daemon.table().splitlines()[2:] == before.splitlines()[2:]
 
 
 # ---- the kernel ----

@@ -12,9 +12,9 @@ import time
 from typing import Callable
 
 import faults
-from bed import DIES, Bed, container, endpoint, side_by_side
+from bed import DIES, Bed, container, endpoint, eventually, side_by_side
 from engine import Container, Json, Network, container_event, network_event
-from place import Namespace, eventually
+from place import Namespace
 
 WALKS = int(os.environ.get("QUAYWALL_FAKE_WALKS", "100"))
 STEPS = 30
@@ -307,7 +307,7 @@ def converges(bed: Bed, reference: Reference, seed: int, mode: str) -> None:
         walk.mine = [c for c in bed.engine.containers.values() if c not in (bed.db, bed.web)]
     walk.go(mode)
     want = reference.lines()
-    if eventually(lambda: without_counters(lines_of(bed.space)) == want, 40):
+    if eventually(lambda: without_counters(lines_of(bed.space)) == want):
         return
     got = without_counters(lines_of(bed.space))
     raise AssertionError(

@@ -41,7 +41,7 @@ def wait_it_out(bed: Bed, name: str) -> None:
     bed.engine.end_streams()
     if name in SAYS:
         said = lambda: re.search(SAYS[name], bed.error()) is not None
-        assert eventually(said, 60), bed.engine_status()
+        assert eventually(said), bed.engine_status()
     time.sleep(3)
     assert bed.table() == before
     assert bed.cpu() - computed < (8 if bed.sanitized else 4)
@@ -82,7 +82,7 @@ def test_it_comes_back_with_others(bed: Bed, how: str) -> None:
         bed.engine.open()
     else:
         bed.engine.drop()
-    bed.assert_right(30)
+    bed.assert_right()
     assert not bed.reaches(5432)
     status = bed.engine_status()
     assert (status["version"], status["api_version"]) == ("28.5.2", "1.47")
@@ -107,7 +107,7 @@ def test_another_engine_that_cannot_be_governed(bed: Bed) -> None:
         assert len(bed.error()) < 1000
         assert bed.table() == before
     bed.engine.version = good
-    bed.assert_right(30)
+    bed.assert_right()
     bed.stop()
 
 

@@ -161,7 +161,7 @@ def bear(bed: Bed, state: Case, says: str, stays: bool) -> None:
     assert re.search(r"enforcing", text)
     bed.reset()
     bed.engine.drop()
-    bed.assert_right(30)
+    bed.assert_right()
     assert connects < bed.engine_status()["connects"]
     bed.stop()
 

@@ -411,6 +411,32 @@ static void write_output(const struct writer *w)
 		  LOADS(LOAD_OIFNAME, LOAD_IP6_DADDR));
 }
 
+/*
+ * iifname @ports drop
+ *
+ * A packet in a frame to 01:80:c2:00:00:0x does not come by the bridge, but by its port itself, past every rule
+ * that goes by @bridges. No other comes so.
+ */
+static void write_ports(const struct writer *w, struct ruleset_chain *chain)
+{
+	struct ruleset_set *set = ruleset_add_set(w->r, "ports", 0, FIELDS(FIELD_IFNAME));
+	const struct model *m = w->c->model;
+	struct ruleset_rule *rule = ruleset_add_rule(chain, "past the bridge");
+
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		struct key k = {.len = 0};
+
+		if (!m->endpoints[i].port[0])
+			continue;
+		key_ifname(&k, m->endpoints[i].port);
+		set_add(set, &k, NULL, NULL);
+	}
+	rule_lookup(rule, "ports", false, LOADS(LOAD_IIFNAME));
+	if (w->c->settings->counters)
+		rule_expr(rule, EXPR_COUNTER);
+	rule_verdict(rule, VERDICT_DROP, NULL);
+}
+
 /* iifname != "lo" ip daddr 127.0.0.0/8 drop: a port published on 127.0.0.1 is DNATed for whoever sends there */
 static void write_raw(const struct writer *w)
 {
@@ -427,6 +453,7 @@ static void write_raw(const struct writer *w)
 	if (w->c->settings->counters)
 		rule_expr(rule, EXPR_COUNTER);
 	rule_verdict(rule, VERDICT_DROP, NULL);
+	write_ports(w, chain);
 }
 
 void write_skeleton(const struct writer *w)

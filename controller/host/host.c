@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "filter.h"
+#include "learning.h"
 #include "links.h"
 #include "ports.h"
 #include "quaywall/mem.h"
@@ -239,4 +240,9 @@ bool host_ports_missing(const struct host *h)
 bool host_ports_moved(const struct host *h)
 {
 	return h->ports.missing && h->links.ports_moved;
+}
+
+int host_restrict_learning(struct host *h, const struct model *m, struct error *err)
+{
+	return learning_restrict(&h->links, h->requests, m, err);
 }

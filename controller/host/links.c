@@ -1,6 +1,7 @@
 #include "links.h"
 
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -85,6 +86,21 @@ static bool is_kind(const struct nlattr *attr, const char *kind)
 	return len >= strlen(kind) && strncmp(mnl_attr_get_payload(attr), kind, len) == 0;
 }
 
+/* Whether a bridge, whose kind stands before its data, has the option no_linklocal_learn. */
+static bool learns_less(const struct nlattr *data)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, data) {
+		const struct br_boolopt_multi *options = mnl_attr_get_payload(attr);
+
+		if (mnl_attr_get_type(attr) == IFLA_BR_MULTI_BOOLOPT &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(*options))
+			return options->optval & 1u << BR_BOOLOPT_NO_LL_LEARN;
+	}
+	return false;
+}
+
 /* The kinds in IFLA_LINKINFO: of the link itself, and of what its master is. */
 static void read_kinds(const struct nlattr *linkinfo, struct link *link)
 {
@@ -94,6 +110,8 @@ static void read_kinds(const struct nlattr *linkinfo, struct link *link)
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND) {
 			link->bridge = is_kind(attr, "bridge");
 			link->veth = is_kind(attr, "veth");
+		} else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA && link->bridge) {
+			link->learns_less = learns_less(attr);
 		} else if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND) {
 			link->port = is_kind(attr, "bridge");
 		}
@@ -124,7 +142,8 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 			read_name(attr, fresh.name);
 		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			read_kinds(attr, &fresh);
-		else if (mnl_attr_get_type(attr) == IFLA_MASTER)
+		else if (mnl_attr_get_type(attr) == IFLA_MASTER &&
+			 mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			fresh.master = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_WIRELESS)
 			/* A wireless event has nothing but the name: it says nothing of kinds. */
@@ -137,6 +156,7 @@ static bool apply_new_link(struct links *l, const struct nlmsghdr *message)
 	link->bridge = fresh.bridge;
 	link->port = fresh.port;
 	link->veth = fresh.veth;
+	link->learns_less = fresh.learns_less;
 	if (fresh.master || link->master)
 		l->ports_moved = true;
 	link->master = fresh.master;

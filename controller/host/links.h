@@ -20,6 +20,7 @@ struct link {
 	bool bridge;	     /* is one */
 	bool port;	     /* of a bridge */
 	bool veth;	     /* is an end of a pair */
+	bool learns_less;    /* a bridge with no_linklocal_learn */
 	unsigned master;     /* the index of what it is a port of; 0: of none */
 	struct {
 		struct prefix *items;

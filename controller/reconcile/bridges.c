@@ -107,6 +107,22 @@ static void filter_one(struct daemon *d, size_t i, uint8_t family)
 			 "cause", cause, NULL);
 }
 
+static void restrict_learning(struct daemon *d)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	bool was_wrong = d->learning_error;
+
+	if (!d->world.settings->antispoof || d->skeleton ||
+	    host_restrict_learning(d->host, d->world.model, &err) == 0) {
+		daemon_note(&d->learning_error, NULL);
+		return;
+	}
+	daemon_note(&d->learning_error, error_text(&err));
+	if (!was_wrong)
+		log_line(LOG_LEVEL_ERROR, "a container can draw another's frames to its port",
+			 "cause", error_text(&err), NULL);
+}
+
 void daemon_bridge_filter(struct daemon *d)
 {
 	if (d->suspended || !d->world.compiled || !compile_needs_bridge_filter(d->world.compiled)) {
@@ -116,6 +132,7 @@ void daemon_bridge_filter(struct daemon *d)
 	}
 	filter_one(d, 0, AF_INET);
 	filter_one(d, 1, AF_INET6);
+	restrict_learning(d);
 	pace_done(&d->filter_pace, loop_now());
 	/* Writers that no watch sees: those of a container's own /proc, and of a module that came late. */
 	loop_timer_set(&d->filter_timer, LOOK_MS);

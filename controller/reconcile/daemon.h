@@ -105,6 +105,7 @@ struct daemon {
 	unsigned long filter_repairs; /* how often others switched it off */
 	struct pace filter_pace;
 	char *filter_error;
+	char *learning_error; /* why bridges still learn from what no hook sees */
 };
 
 /* ---- run.c ---- */

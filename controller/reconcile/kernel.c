@@ -87,7 +87,8 @@ static bool only_opens(const struct ruleset_set *s)
 {
 	const char *kind = strrchr(s->name, '.');
 
-	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) ||
+	/* By a port itself, past its bridge, no flow comes. */
+	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) || !strcmp(s->name, "ports") ||
 	       (kind && !strncmp(kind, ".allow", strlen(".allow")));
 }
 

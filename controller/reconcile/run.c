@@ -238,6 +238,7 @@ void daemon_done(struct daemon *d)
 	free(d->model_error);
 	free(d->cut_error);
 	free(d->filter_error);
+	free(d->learning_error);
 }
 
 enum reconcile_exit reconcile_run(const struct reconcile_options *options, struct error *err)

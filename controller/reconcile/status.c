@@ -285,6 +285,19 @@ static void add_tagged(const struct daemon *d, json_t *list)
 					      reconcile_json_text(why)));
 }
 
+static void add_learning(const struct daemon *d, json_t *list)
+{
+	if (!d->learning_error)
+		return;
+	CLEANUP_FREE char *why = mem_printf(
+		"by LLDP frames with another's MAC a container can draw its traffic to its own port: %s",
+		d->learning_error);
+
+	json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "kind", "bridge-learning", "what",
+					      "frames that no hook sees", "why",
+					      reconcile_json_text(why)));
+}
+
 static const char *state_of(const struct daemon *d)
 {
 	if (d->suspended)
@@ -321,6 +334,7 @@ json_t *daemon_status(struct daemon *d)
 	add_ungoverned(d, ungoverned, 0, "IPv4");
 	add_ungoverned(d, ungoverned, 1, "IPv6");
 	add_tagged(d, ungoverned);
+	add_learning(d, ungoverned);
 	daemon_ports_tell(d, ungoverned);
 	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 			   QUAYWALL_VERSION, "state", state_of(d), "pid",

@@ -42,6 +42,10 @@ int host_bind_ports(struct host *h, struct model *m, struct error *err);
 bool host_ports_missing(const struct host *h);
 bool host_ports_moved(const struct host *h);
 
+/* Keeps the bridges of M's networks from learning MACs from frames that no hook sees (those to
+ * 01:80:c2:00:00:0e, of LLDP): the option no_linklocal_learn, which stays. */
+int host_restrict_learning(struct host *h, const struct model *m, struct error *err);
+
 enum host_bridge_filter {
 	HOST_BRIDGE_FILTER_ON,
 	HOST_BRIDGE_FILTER_OFF,	   /* the sysctl is there and 0 */

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from frames import BROADCAST, Ear, Node, Pen, arrivals, attacks, legitimate, packet_socket  # noqa: E402
+from frames import BROADCAST, Ear, Node, Pen, arrivals, attacks, ether, legitimate, packet_socket, udp  # noqa: E402
 from place import Daemon, Namespace, attach  # noqa: E402
 
 POLICY = """policy: shop
@@ -104,3 +105,60 @@ def test_what_is_its_own_passes_and_nothing_else(bridge: Bridge) -> None:
     assert bridge.arrive(bridge.attacks()) == set()
     legitimate_frames = bridge.legitimate()
     assert set(legitimate_frames) - bridge.arrive(legitimate_frames) == set()
+
+
+GROUPS = [f"01:80:c2:00:00:{n:02x}" for n in range(16)]
+LISTEN = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 9999))
+s.settimeout(20)
+print("up", flush=True)
+while (got := s.recv(100)) != b"end":
+    print(got.decode(), flush=True)
+"""
+
+
+def test_frames_to_group_addresses_turn_no_traffic(bridge: Bridge) -> None:
+    """They are the bridge's own: some pass no hook on their way to it."""
+    draw = [ether(group, DB.mac, 0x88CC, bytes(50)) for group in GROUPS]
+    for enforced in (False, True):
+        if enforced:
+            bridge.enforce()
+        drawn = set()
+        for frame in draw:
+            bridge.db_speaks()
+            home = bridge.fdb(DB.mac)
+            bridge.mouth.send(frame)
+            if bridge.fdb(DB.mac) != home:
+                drawn.add(frame[5])
+        assert (0x0E in drawn) if not enforced else drawn == set()
+
+
+def test_packets_in_them_reach_the_host_no_more(bridge: Bridge) -> None:
+    """They come by the port, not by the bridge that the policies' rules name."""
+    w = Pen(WEB, DB, bridge.gateway)
+    frames = {
+        f"{group[-2:]} {src}": w.v4(
+            src=src, dst="172.18.0.1", to=group, data=udp(4000, 9999, f"{group[-2:]} {src}".encode())
+        )
+        for group in GROUPS
+        for src in (WEB.ip4, "203.0.113.9")
+    }
+    for enforced in (False, True):
+        if enforced:
+            bridge.enforce()
+        listener = subprocess.Popen(
+            bridge.host.argv("/usr/bin/python3", "-c", LISTEN), stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert listener.stdout and listener.stdout.readline() == "up\n"
+            for frame in frames.values():
+                bridge.mouth.send(frame)
+            end = 'import socket; socket.socket(2, 2).sendto(b"end", ("127.0.0.1", 9999))'
+            bridge.host.run("/usr/bin/python3", "-c", end)
+            heard = set(listener.communicate(timeout=20)[0].split("\n")) - {""}
+        finally:
+            listener.kill()
+            listener.communicate()
+        assert ("0e 203.0.113.9" in heard) if not enforced else heard == set()

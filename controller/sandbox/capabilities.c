@@ -52,14 +52,15 @@ static int set_sets(const struct sets *s)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-/* Takes CAP_SETPCAP, where there is something to drop. */
+/* Takes CAP_SETPCAP, where there is something to drop. Without it (the service manager gave a few, not that one)
+ * the set stays: it bounds what a program could gain that is executed, which with no_new_privs is nothing. */
 static int drop_bounding(struct error *err)
 {
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
 		bool dropped =
 			(KEPT & UINT64_C(1) << cap) || prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 0;
 
-		if (!dropped && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+		if (!dropped && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
 			return error_set(err, -errno, "the bounding set stays as it is: %s",
 					 strerror(errno));
 	}
@@ -78,8 +79,10 @@ int capabilities_drop(struct error *err)
 {
 	struct sets s = {0};
 	int bounding = drop_bounding(err), r = get_sets(&s);
+	bool more = (s.permitted | s.effective) & ~KEPT || s.inheritable;
 
-	if (r == 0) {
+	/* The unit forbids the call, as it gives nothing that could be dropped. */
+	if (r == 0 && more) {
 		s = (struct sets) {s.effective & KEPT, s.permitted & KEPT, 0};
 		r = set_sets(&s);
 	}

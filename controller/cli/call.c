@@ -91,22 +91,13 @@ static int ask(const char *path, const json_t *request, struct buf *answer, bool
 	return r < 0 ? r : read_all(fd, answer, err);
 }
 
-int call_daemon(const struct arguments *a, const json_t *request, json_t **ret, bool *ret_away,
-		struct error *err)
+int call_read_answer(const char *text, size_t len, json_t **ret, struct error *err)
 {
-	CLEANUP_FREE char *path = call_path(a);
-	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_JSON json_t *answer = NULL;
-	bool away;
-	int r = ask(path, request, &text, ret_away ? ret_away : &away, err);
-	json_t *code, *result;
+	CLEANUP_JSON json_t *answer = json_loadb(text, len, 0, NULL);
+	json_t *code = json_object_get(answer, "exit"), *result = json_object_get(answer, "result");
+	const char *why = json_string_value(json_object_get(answer, "error"));
 
 	*ret = NULL;
-	if (r < 0)
-		return QUAYWALL_UNREACHABLE;
-	answer = json_loadb(buf_text(&text), text.len, 0, NULL);
-	code = json_object_get(answer, "exit");
-	result = json_object_get(answer, "result");
 	if (!json_is_integer(code)) {
 		error_set(err, -EPROTO, "the daemon broke off its answer");
 		return QUAYWALL_UNREACHABLE;
@@ -114,6 +105,20 @@ int call_daemon(const struct arguments *a, const json_t *request, json_t **ret, 
 	if (result)
 		*ret = json_incref(result);
 	else
-		error_set(err, -EPROTO, "%s", json_string_value(json_object_get(answer, "error")));
+		error_set(err, -EPROTO, "%s", why ? why : "the daemon gave no answer");
 	return (int)json_integer_value(code);
+}
+
+int call_daemon(const struct arguments *a, const json_t *request, json_t **ret, bool *ret_away,
+		struct error *err)
+{
+	CLEANUP_FREE char *path = call_path(a);
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	bool away;
+	int r = ask(path, request, &text, ret_away ? ret_away : &away, err);
+
+	*ret = NULL;
+	if (r < 0)
+		return QUAYWALL_UNREACHABLE;
+	return call_read_answer(buf_text(&text), text.len, ret, err);
 }

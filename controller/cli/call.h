@@ -12,6 +12,10 @@
  * wrong do not keep anyone from reaching the daemon: then it is the default. */
 char *call_path(const struct arguments *a);
 
+/* What the daemon's answer TEXT says: *RET is its "result" (the caller's), or NULL with the reason in ERR.
+ * Returns its exit code. */
+int call_read_answer(const char *text, size_t len, json_t **ret, struct error *err);
+
 /* Sends REQUEST and waits for the answer: *RET is its "result" (the caller's), or NULL with the
  * reason in ERR. Returns its exit code. *RET_AWAY, which may be NULL, says that no daemon is there
  * at all. */

@@ -52,19 +52,13 @@ static void add_flow(struct buf *out, const json_t *flow)
 		buf_printf(out, "  %-8s %s\n", "note", note);
 }
 
-static void print_answer(const struct arguments *a, const json_t *answer)
+void explain_print(const json_t *answer, struct buf *out)
 {
-	CLEANUP_BUF struct buf out = BUF_INIT;
 	size_t i;
 	json_t *flow;
 
-	if (a->json) {
-		output_json(answer);
-		return;
-	}
 	json_array_foreach(json_object_get(answer, "flows"), i, flow)
-		add_flow(&out, flow);
-	fputs(buf_text(&out), stdout);
+		add_flow(out, flow);
 }
 
 /* ---- the question ---- */
@@ -101,6 +95,7 @@ int verb_explain(const struct arguments *a)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_JSON json_t *answer = NULL;
+	CLEANUP_BUF struct buf out = BUF_INIT;
 	struct explain_query q = {
 		.from = a->operands[0],
 		.to = a->operands[1],
@@ -111,6 +106,10 @@ int verb_explain(const struct arguments *a)
 
 	if (!answer)
 		return verb_fail(code, &err);
-	print_answer(a, answer);
+	if (a->json)
+		output_json(answer);
+	else
+		explain_print(answer, &out);
+	fputs(buf_text(&out), stdout);
 	return code;
 }

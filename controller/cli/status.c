@@ -266,25 +266,22 @@ static void add_not_governed(struct buf *out, const json_t *list)
 		buf_printf(out, "  %s: %s\n", output_text(n, "what"), output_text(n, "why"));
 }
 
-static void print_status(const json_t *s)
+void status_print(const json_t *s, struct buf *out)
 {
-	CLEANUP_BUF struct buf out = BUF_INIT;
-
-	buf_printf(&out, "quaywall %s: %s (pid %s, since %s)\n", output_text(s, "version"),
+	buf_printf(out, "quaywall %s: %s (pid %s, since %s)\n", output_text(s, "version"),
 		   state_sentence(output_text(s, "state")), output_text(s, "pid"),
 		   output_text(s, "started"));
-	add_engine(&out, part(s, "engine"));
-	add_policies(&out, part(s, "policies"));
-	add_trial(&out, part(s, "confirm"));
-	add_kernel(&out, part(s, "kernel"));
-	add_bridge_filter(&out, part(s, "bridge_filter"));
-	add_sandbox(&out, part(s, "sandbox"));
-	add_documents(&out, part(part(s, "policies"), "documents"));
-	add_networks(&out, part(s, "networks"));
-	add_identities(&out, part(s, "identities"));
-	add_endpoints(&out, part(s, "endpoints"));
-	add_not_governed(&out, part(s, "not_governed"));
-	fputs(buf_text(&out), stdout);
+	add_engine(out, part(s, "engine"));
+	add_policies(out, part(s, "policies"));
+	add_trial(out, part(s, "confirm"));
+	add_kernel(out, part(s, "kernel"));
+	add_bridge_filter(out, part(s, "bridge_filter"));
+	add_sandbox(out, part(s, "sandbox"));
+	add_documents(out, part(part(s, "policies"), "documents"));
+	add_networks(out, part(s, "networks"));
+	add_identities(out, part(s, "identities"));
+	add_endpoints(out, part(s, "endpoints"));
+	add_not_governed(out, part(s, "not_governed"));
 }
 
 int verb_status(const struct arguments *a)
@@ -292,6 +289,7 @@ int verb_status(const struct arguments *a)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "status");
 	CLEANUP_JSON json_t *answer = NULL;
+	CLEANUP_BUF struct buf out = BUF_INIT;
 	int code = call_daemon(a, request, &answer, NULL, &err);
 
 	if (!answer)
@@ -299,6 +297,7 @@ int verb_status(const struct arguments *a)
 	if (a->json)
 		output_json(answer);
 	else
-		print_status(answer);
+		status_print(answer, &out);
+	fputs(buf_text(&out), stdout);
 	return code;
 }

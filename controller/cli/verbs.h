@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "quaywall/error.h"
 #include "arguments.h"
 
@@ -17,6 +19,11 @@ int verb_confirm(const struct arguments *a);
 int verb_flush(const struct arguments *a);
 int verb_snapshot(const struct arguments *a);
 int verb_version(const struct arguments *a);
+
+/* The daemon's answers as text. */
+struct buf;
+void status_print(const json_t *status, struct buf *out);
+void explain_print(const json_t *answer, struct buf *out);
 
 /* Prints "quaywall: TEXT" on standard error, where ERR has one, and returns CODE. */
 int verb_fail(int code, const struct error *err);

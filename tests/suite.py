@@ -40,6 +40,11 @@ BUILDS = [
     Build("sanitized", "gcc", ["-Db_sanitize=address,undefined"]),
 ]
 
+# Only the fuzzers of it are built.
+FUZZ = Build(
+    "fuzz", "clang", ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+)
+
 
 @dataclass
 class Tally:
@@ -94,15 +99,18 @@ class Suite:
 
     # ---- builds and programs in C ----
 
-    def build(self, build: Build) -> bool:
+    def build(self, build: Build, *targets: str) -> bool:
         self.say(f"build: {build.name}")
         folder = self.folder(build)
         setup = ["meson", "setup", folder, "-Dwerror=true", *build.options]
-        if self.call(setup, {"CC": build.compiler}) == 0 and self.call(["ninja", "-C", folder]) == 0:
+        if self.call(setup, {"CC": build.compiler}) == 0 and self.ninja(folder, *targets):
             self.tally.one(f"build {build.name}", True)
             return True
         self.tally.one(f"build {build.name}", False)
         return False
+
+    def ninja(self, folder: Path, *targets: str) -> bool:
+        return self.call(["ninja", "-C", folder, *targets]) == 0
 
     def folder(self, build: Build) -> Path:
         return self.work / f"build-{build.name}"
@@ -262,6 +270,11 @@ class Suite:
             left_out.append("the suite on real engines")
         else:
             jobs += self.engine_jobs()
+        if quick:
+            left_out.append("fuzzing")
+        elif self.build(FUZZ, "fuzz"):
+            env = {"QUAYWALL_FUZZ": str(self.folder(FUZZ))}
+            jobs.append(Job("fuzz", [TESTS / "fuzz"], env))
         for name in ("netns", "fake", "differential", "golden", "cli", "errors"):
             if not any((TESTS / name).glob("**/test_*.py")):
                 continue
@@ -277,7 +290,8 @@ class Suite:
         """The longest first, a job for each generation."""
         wanted = self.options.engines
         generations = wanted.split(",") if wanted else ["20.10", "26.1", "28.5"]
-        return [Job(f"engine-{g}", [TESTS / "engine", "--engines", g]) for g in generations]
+        plain = {"QUAYWALL_PLAIN": str(self.folder(BUILDS[0]))}
+        return [Job(f"engine-{g}", [TESTS / "engine", "--engines", g], plain) for g in generations]
 
     def report(self, left_out: Sequence[str]) -> None:
         self.say("done")

@@ -5,6 +5,7 @@ QUAYWALL_OWNERS: how many rounds for each generation of the engine, 6 unless giv
 
 import itertools
 import json
+import signal
 import subprocess
 import time
 from typing import Any, Callable, Iterator
@@ -99,8 +100,19 @@ def scene(clean: Bed) -> Iterator[Scene]:
     made.close()
 
 
-def hand_over(scene: Scene, i: int, given: tuple[str, str] | None) -> str:
-    """What is wrong with the second owner."""
+def nothing() -> None:
+    pass
+
+
+def hand_over(
+    scene: Scene,
+    i: int,
+    given: tuple[str, str] | None,
+    before_it: Callable[[], object] = nothing,
+    behind_it: Callable[[], object] = nothing,
+) -> str:
+    """What is wrong with the second owner. BEFORE_IT comes before the first one goes, BEHIND_IT when the
+    second one has sent what it wanted."""
     web, thief = f"w{i}", f"thief-who-is-next-{i}"
     scene.create(web, "shop/web", given, 60000)
     scene.create(thief, "shop/thief", given, 150)
@@ -110,9 +122,11 @@ def hand_over(scene: Scene, i: int, given: tuple[str, str] | None) -> str:
     end = time.monotonic() + PATIENCE
     while scene.rightful.packets() < before + 20:
         assert time.monotonic() < end, "the rightful owner's packets do not pass"
+    before_it()
     scene.api.remove(web)  # in the middle of its flows
     scene.api.start(thief)
     told = scene.told(thief)
+    behind_it()
     stolen, sent = scene.stolen.packets(), sum(f["sent"] for f in told.flows)
     assert sent and told.flows[0]["from"] == addr, (told, addr)
     return f"{i}: {stolen} so far reached db, {told.arrived} came in" if stolen or told.arrived else ""
@@ -143,3 +157,23 @@ def test_the_next_owner_inherits_nothing(scene: Scene, quaywall: Make) -> None:
     said = json.loads(q.verb("--json", "status"))
     print(f"{n} rounds, flows cut: {said['kernel']['flows_cut']}")
     assert not wrong, wrong
+
+
+def test_while_the_daemon_hangs(scene: Scene, quaywall: Make) -> None:
+    """It reads of both owners when the second one has long sent: the bridge table binds addresses to ports."""
+    q = quaywall(scene.bed)
+    q.policy("shop", POLICY)
+    q.start()
+    scene.send_from_all_sides((OWN4, OWN6), 3000)
+    for i in range(environment_count("QUAYWALL_OWNERS", 6) // 3):
+        stop, go_on = lambda: q.send(signal.SIGSTOP), lambda: q.send(signal.SIGCONT)
+        assert not hand_over(scene, i, (OWN4, OWN6), stop, go_on)
+
+
+def test_while_the_daemon_is_dead(scene: Scene, quaywall: Make) -> None:
+    q = quaywall(scene.bed)
+    q.policy("shop", POLICY)
+    q.start()
+    scene.send_from_all_sides((OWN4, OWN6), 3000)
+    for i in range(environment_count("QUAYWALL_OWNERS", 6) // 3):
+        assert not hand_over(scene, i, (OWN4, OWN6), lambda: q.stop(signal.SIGKILL), q.start)

@@ -184,30 +184,62 @@ static bool is_shared(const struct search *s, const struct model_endpoint *e)
 	return false;
 }
 
+static bool is_shown(const struct search *s, const struct model_endpoint *e)
+{
+	for (size_t i = 0; i < s->claimants.len; i++) {
+		const struct claimant *c = &s->claimants.items[i];
+
+		if (c->up && c->link->master == s->places[e->network].bridge &&
+		    same_mac(c->mac, e->mac))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. One that is only about to
+ * join is nobody's yet, and has no process. */
+static bool hides_another(const struct search *s, const struct model_endpoint *e)
+{
+	const struct model *m = s->model;
+
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		const struct model_endpoint *other = &m->endpoints[i];
+
+		if (other != e && !s->port[i] && other->has_mac && other->container != MODEL_NONE &&
+		    s->places[other->network].bridge == s->places[e->network].bridge &&
+		    !is_shown(s, other))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The one port for E, or NULL. A port whose other end is down may still get its MAC (20.10 sets it when the pair
- * is in the bridge already): while there is one, another that shows the MAC now may be an impostor that
- * waits for the predictable MAC of a container that starts.
+ * is in the bridge already): while there is one, another that shows the MAC now may be an impostor that waits
+ * for the predictable MAC of a container that starts. Then its own is to be seen nowhere. Whatever else
+ * starts at the same time, and is down for as long as the engine takes, must not keep E from its port.
  */
 static const struct link *find_port(const struct search *s, const struct model_endpoint *e)
 {
 	unsigned bridge = s->places[e->network].bridge;
 	const struct link *found = NULL;
+	bool down = false;
 
 	for (size_t i = 0; i < s->claimants.len; i++) {
 		const struct claimant *c = &s->claimants.items[i];
 
 		if (c->link->master != bridge)
 			continue;
-		if (!c->up)
-			return NULL;
-		if (!same_mac(c->mac, e->mac))
+		down |= !c->up;
+		if (!c->up || !same_mac(c->mac, e->mac))
 			continue;
 		if (found)
 			return NULL;
 		found = c->link;
 	}
-	return found && !is_shared(s, e) ? found : NULL;
+	if (!found || is_shared(s, e) || (down && hides_another(s, e)))
+		return NULL;
+	return found;
 }
 
 /* ---- what is bound ---- */

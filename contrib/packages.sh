@@ -3,7 +3,7 @@
 build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-dev libyaml-dev
 	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev"
 bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
-test_packages="clang clang-format-14 python3-pytest debootstrap systemd libclang-rt-dev"
+test_packages="clang clang-format-14 python3-pytest conntrack debootstrap systemd libclang-rt-dev"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -30,15 +30,9 @@ install_packages() {
 	apt_install $want
 }
 
-# install_engine: docker.io, unless the machine has an engine already, of whatever origin: a second
-# package would replace it. The package starts its engine when it is installed, on the machine's own
-# network; here it must not, so it is told that services do not run for the time of the installation.
-install_engine() {
-	[ ! -e /usr/sbin/dockerd ] && [ ! -e /usr/bin/dockerd ] || return 0
-	echo "installing from Debian: docker.io (its service is neither started nor enabled)"
-	apt-get update -q </dev/null
-	engine="docker.io"
-	apt-cache show docker-cli >/dev/null 2>&1 && engine="docker.io docker-cli"
+# install_idle NAME...: packages whose services start when they are installed, on the machine's own network.
+# Here they must not, so they are told that services do not run for the time of the installation.
+install_idle() {
 	made=
 	if [ ! -e /usr/sbin/policy-rc.d ]; then
 		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
@@ -46,12 +40,40 @@ install_engine() {
 		made=yes
 	fi
 	status=0
-	# shellcheck disable=SC2086
-	apt_install $engine || status=$?
+	apt_install "$@" || status=$?
 	[ -z "$made" ] || rm -f /usr/sbin/policy-rc.d
+	return $status
+}
+
+disable() {
 	if command -v systemctl >/dev/null; then
-		systemctl disable -q docker.service docker.socket containerd.service 2>/dev/null || :
+		systemctl disable -q "$@" 2>/dev/null || :
 	fi
+}
+
+# install_engine: docker.io, unless the machine has an engine already, of whatever origin: a second
+# package would replace it.
+install_engine() {
+	[ ! -e /usr/sbin/dockerd ] && [ ! -e /usr/bin/dockerd ] || return 0
+	echo "installing from Debian: docker.io (its service is neither started nor enabled)"
+	apt-get update -q </dev/null
+	engine="docker.io"
+	apt-cache show docker-cli >/dev/null 2>&1 && engine="docker.io docker-cli"
+	status=0
+	# shellcheck disable=SC2086
+	install_idle $engine || status=$?
+	disable docker.service docker.socket containerd.service
+	return $status
+}
+
+# install_firewalld: for tests that run it in a network namespace of its own.
+install_firewalld() {
+	! command -v firewalld >/dev/null || return 0
+	echo "installing from Debian: firewalld (its service is neither started nor enabled)"
+	apt-get update -q </dev/null
+	status=0
+	install_idle firewalld || status=$?
+	disable firewalld.service
 	return $status
 }
 

@@ -8,6 +8,7 @@ and be it by SIGKILL, the kernel ends every process inside and with them the mou
 
 from .daemon import Quaywall
 from .engine import Container, Engine, HostEngine, PrivateEngine
+from .firewalld import Firewalld
 from .lan import Lan
 from .probe import Answer, Ask, Held, Place, eventually, matrix, reach, reach_all, serve, stays
 from .roots import GENERATIONS, ensure_root
@@ -21,6 +22,7 @@ __all__ = [
     "Carried",
     "Container",
     "Engine",
+    "Firewalld",
     "Held",
     "HostEngine",
     "Lan",

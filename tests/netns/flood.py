@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from place import Daemon, Namespace, attach
@@ -52,6 +51,7 @@ while not select.select([sys.stdin], [], [], 0.001)[0]:
     sent += 1
 print(sent, flush=True)
 """
+ONE = "import socket, sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], 53))"
 # Prints when a transaction was told of and by whom it was, one JSON line each.
 WATCH = """
 import json, socket, struct, sys, time
@@ -111,6 +111,10 @@ class Script:
         return self.process.communicate()[0]
 
 
+def mac(number: int) -> str:
+    return f"02:42:ac:12:{number // 256:02x}:{number % 256:02x}"
+
+
 class Traffic:
     """web, which may, and worker, which may not, send to db without a rest."""
 
@@ -119,7 +123,7 @@ class Traffic:
         self.scripts: list[Script] = []
         try:
             for number, addr in ((2, DB), (3, WEB), (4, WORKER)):
-                self.places.append(attach(daemon, f"{addr}/16", f"02:42:ac:12:00:0{number}"))
+                self.places.append(attach(daemon, f"{addr}/16", mac(number)))
             self.db, self.web, self.worker = self.places
             self.counter = self.script(self.db, COUNT)
         except BaseException:
@@ -132,6 +136,9 @@ class Traffic:
 
     def send(self) -> None:
         self.senders = [self.script(place, SEND, DB) for place in (self.web, self.worker)]
+
+    def one(self, place: Namespace) -> None:
+        place.run("/usr/bin/python3", "-c", ONE, DB)
 
     def arrived(self) -> tuple[int, int]:
         """So far, from web and from worker."""
@@ -173,7 +180,7 @@ def shop(daemon: Daemon, containers: int = 4) -> None:
         host["containers"].append(container)
         host["endpoints"].append(
             {"id": f"f{i}", "network": "n1", "container": f"s{i}", "name": container["name"]}
-            | {"addr4": addr, "addr6": f"fd00:18::{i + 2:x}"}
+            | {"addr4": addr, "addr6": f"fd00:18::{i + 2:x}", "mac": mac(i + 2)}
         )
     daemon.snapshot.write_text(json.dumps(host), encoding="utf-8")
     daemon.policy(POLICY)
@@ -189,6 +196,3 @@ def old_kernel(daemon: Daemon) -> dict[str, str]:
 
 def bench(name: str, default: int) -> int:
     return int(os.environ.get(f"QUAYWALL_{name}", default))
-
-
-__all__ = ["Path", "Script", "Traffic", "bench", "old_kernel", "shop"]

@@ -144,6 +144,8 @@ class Folder:
         self.path = engine.path / "first"
         self.path.mkdir(exist_ok=True)
         self.path.chmod(0o777)
+        for file in self.path.glob("*.json"):  # of the test before, on the same engine
+            file.unlink()
         shutil.copy2(build_tool("first"), self.path / "first")
 
     def results(self, prefix: str, kind: str) -> list[Result]:

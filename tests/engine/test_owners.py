@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import time
+from functools import partial
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -110,6 +111,7 @@ def hand_over(
     given: tuple[str, str] | None,
     before_it: Callable[[], object] = nothing,
     behind_it: Callable[[], object] = nothing,
+    may_receive: bool = False,
 ) -> str:
     """What is wrong with the second owner. BEFORE_IT comes before the first one goes, BEHIND_IT when the
     second one has sent what it wanted."""
@@ -129,7 +131,9 @@ def hand_over(
     behind_it()
     stolen, sent = scene.stolen.packets(), sum(f["sent"] for f in told.flows)
     assert sent and told.flows[0]["from"] == addr, (told, addr)
-    return f"{i}: {stolen} so far reached db, {told.arrived} came in" if stolen or told.arrived else ""
+    if not stolen and (may_receive or not told.arrived):
+        return ""
+    return f"{i}: {stolen} so far reached db, {told.arrived} came in"
 
 
 def test_packets_reach_the_rightful_owner(scene: Scene, quaywall: Make) -> None:
@@ -160,14 +164,15 @@ def test_the_next_owner_inherits_nothing(scene: Scene, quaywall: Make) -> None:
 
 
 def test_while_the_daemon_hangs(scene: Scene, quaywall: Make) -> None:
-    """It reads of both owners when the second one has long sent: the bridge table binds addresses to ports."""
+    """It reads of both owners when the second one has long sent: the bridge table binds addresses to ports.
+    What peers send to the address it does not keep from the second one, which cannot answer."""
     q = quaywall(scene.bed)
     q.policy("shop", POLICY)
     q.start()
     scene.send_from_all_sides((OWN4, OWN6), 3000)
     for i in range(environment_count("QUAYWALL_OWNERS", 6) // 3):
-        stop, go_on = lambda: q.send(signal.SIGSTOP), lambda: q.send(signal.SIGCONT)
-        assert not hand_over(scene, i, (OWN4, OWN6), stop, go_on)
+        stop, go_on = partial(q.send, signal.SIGSTOP), partial(q.send, signal.SIGCONT)
+        assert not hand_over(scene, i, (OWN4, OWN6), stop, go_on, may_receive=True)
 
 
 def test_while_the_daemon_is_dead(scene: Scene, quaywall: Make) -> None:
@@ -176,4 +181,5 @@ def test_while_the_daemon_is_dead(scene: Scene, quaywall: Make) -> None:
     q.start()
     scene.send_from_all_sides((OWN4, OWN6), 3000)
     for i in range(environment_count("QUAYWALL_OWNERS", 6) // 3):
-        assert not hand_over(scene, i, (OWN4, OWN6), lambda: q.stop(signal.SIGKILL), q.start)
+        kill = partial(q.stop, signal.SIGKILL)
+        assert not hand_over(scene, i, (OWN4, OWN6), kill, q.start, may_receive=True)

@@ -1,7 +1,7 @@
 """However events come, and whatever answers go wrong on the way: once all is quiet, the kernel holds what a
 daemon that has just started would put there.
 
-QUAYWALL_FAKE_WALKS is how many random walks (default 100)."""
+QUAYWALL_FAKE_WALKS is how many random walks (default 24)."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bed import DIES, Bed, container, endpoint, eventually, side_by_side
 from engine import Container, Json, Network, container_event, network_event
 from place import Namespace
 
-WALKS = int(os.environ.get("QUAYWALL_FAKE_WALKS", "100"))
+WALKS = int(os.environ.get("QUAYWALL_FAKE_WALKS", "24"))
 STEPS = 30
 POLICY = """policy: shop
 for: {project: shop}
@@ -311,8 +311,8 @@ def converges(bed: Bed, reference: Reference, seed: int, mode: str) -> None:
         return
     got = without_counters(lines_of(bed.space))
     raise AssertionError(
-        f"seed {seed}, {mode}: only fresh: {sorted(set(want) - set(got))}, "
-        f"only here: {sorted(set(got) - set(want))}, {bed.engine_status()}"
+        f"seed {seed}, {mode}, {bed.engine_status()}: only fresh: {sorted(set(want) - set(got))}, "
+        f"only here: {sorted(set(got) - set(want))}"
     )
 
 

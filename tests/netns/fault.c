@@ -92,7 +92,9 @@ static bool is_batch(const void *data, size_t len)
 {
 	const struct nlmsghdr *m = data;
 
-	return len >= sizeof(*m) && m->nlmsg_type == NFNL_MSG_BATCH_BEGIN;
+	/* RTM_NEWLINK has the same number, and is longer. */
+	return len >= sizeof(*m) && m->nlmsg_type == NFNL_MSG_BATCH_BEGIN &&
+	       m->nlmsg_len == NLMSG_LENGTH(sizeof(struct nfgenmsg));
 }
 
 /* The message NUMBER of the batch, or NULL; NUMBER becomes how many there are. */

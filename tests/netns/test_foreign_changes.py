@@ -185,8 +185,8 @@ def test_flows_that_began_meanwhile_are_cut(daemon: Daemon, traffic: Traffic) ->
     talk = traffic.script(traffic.worker, TALK)
     assert echo.alive() and talk.alive()
     process.send_signal(signal.SIGCONT)
+    # By a look at conntrack, or, where it saw nothing of the flow while there were no rules, by the rules.
     assert eventually(lambda: not talk.alive(), 15)
-    assert daemon.status()["kernel"]["flows_cut"] >= 1
 
 
 ECHO = """

@@ -75,7 +75,6 @@ static void change_one(struct nft *n, const struct ruleset *wanted, const struct
 /* Makes the kernel's table WANTED; returns in how many steps. */
 static size_t apply(struct nft *n, const struct ruleset *wanted)
 {
-	struct error err CLEANUP_ERROR = ERROR_INIT;
 	struct ruleset *now CLEANUP_RULESET = dump(n, wanted->family);
 	struct ruleset_diff d CLEANUP_RULESET_DIFF = {0};
 
@@ -118,7 +117,6 @@ static void test_a_change_by_others_shows(void **state)
 static void test_a_dormant_table_beside_one_that_is_not(void **state)
 {
 	struct bed *bed = *state;
-	struct error err CLEANUP_ERROR = ERROR_INIT;
 	struct ruleset *inet CLEANUP_RULESET = NULL, *bridge CLEANUP_RULESET = NULL;
 	struct ruleset_diff d CLEANUP_RULESET_DIFF = {0};
 

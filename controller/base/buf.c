@@ -1,10 +1,12 @@
 #include "quaywall/buf.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "quaywall/mem.h"
 
@@ -83,6 +85,22 @@ char *buf_steal(struct buf *b)
 const char *buf_text(const struct buf *b)
 {
 	return b->data ? b->data : "";
+}
+
+int buf_write(const struct buf *b, int fd)
+{
+	size_t done = 0;
+
+	while (done < b->len) {
+		ssize_t n = write(fd, b->data + done, b->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
 }
 
 void buf_done(struct buf *b)

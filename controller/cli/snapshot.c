@@ -12,20 +12,11 @@
 #include "quaywall/mem.h"
 #include "offline.h"
 
-static int write_all(int fd, const char *name, const struct buf *text, struct error *err)
+static int write_named(int fd, const char *name, const struct buf *text, struct error *err)
 {
-	size_t done = 0;
+	int r = buf_write(text, fd);
 
-	while (done < text->len) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, -errno, "%s: %s", name, strerror(errno));
-		done += (size_t)n;
-	}
-	return 0;
+	return r < 0 ? error_set(err, r, "%s: %s", name, strerror(-r)) : 0;
 }
 
 /* Names and labels are nobody else's business: the mode holds for a file that was there, too. */
@@ -35,7 +26,7 @@ static int write_file(const char *path, const struct buf *text, struct error *er
 
 	if (fd < 0 || fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0)
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	return write_all(fd, path, text, err);
+	return write_named(fd, path, text, err);
 }
 
 int verb_snapshot(const struct arguments *a)
@@ -55,6 +46,6 @@ int verb_snapshot(const struct arguments *a)
 		return verb_fail(code, &err);
 	docker_snapshot_write(o.model, &text);
 	r = a->output ? write_file(a->output, &text, &err)
-		      : write_all(STDOUT_FILENO, "standard output", &text, &err);
+		      : write_named(STDOUT_FILENO, "standard output", &text, &err);
 	return r < 0 ? verb_fail(QUAYWALL_USAGE, &err) : QUAYWALL_FINE;
 }

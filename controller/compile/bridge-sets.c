@@ -96,7 +96,7 @@ static void add_port(const struct sets *s, size_t endpoint, const char *comment)
 	const struct model_endpoint *e = &s->c->model->endpoints[endpoint];
 	struct key name = {.len = 0}, key = {.len = 0};
 	struct addr addrs[3];
-	size_t n = endpoint_addrs(e, addrs);
+	size_t n = model_endpoint_addrs(e, addrs);
 
 	key_ifname(&name, e->port);
 	set_add(s->bound_ports, &name, NULL, comment);

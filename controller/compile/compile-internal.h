@@ -170,8 +170,6 @@ enum policy_mode document_mode(const struct compiled *c, const struct policy_doc
 
 /* ends.c */
 void ends_build(struct compiled *c);
-/* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC. Returns how many. */
-size_t endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
 /* Where the owners of the address begin in c->addrs, or would stand. */
 size_t addrs_find(const struct compiled *c, const struct addr *a);
 struct flow_end published_end(const struct compiled *c, const struct published *p);

@@ -95,7 +95,7 @@ static void write_endpoint(const struct writer *w, const struct identity *id, si
 	CLEANUP_BUF struct buf title = BUF_INIT;
 	CLEANUP_FREE char *comment = NULL;
 	struct addr addrs[3];
-	size_t n = endpoint_addrs(e, addrs);
+	size_t n = model_endpoint_addrs(e, addrs);
 
 	if (e->container != MODEL_NONE)
 		model_container_title(&m->containers[e->container], &title);
@@ -152,8 +152,8 @@ static void write_self_pairs(const struct writer *w, size_t from, size_t to)
 {
 	const struct model *m = w->c->model;
 	struct addr a[3], b[3];
-	size_t na = endpoint_addrs(&m->endpoints[from], a);
-	size_t nb = endpoint_addrs(&m->endpoints[to], b);
+	size_t na = model_endpoint_addrs(&m->endpoints[from], a);
+	size_t nb = model_endpoint_addrs(&m->endpoints[to], b);
 
 	for (size_t i = 0; i < na; i++) {
 		for (size_t n = 0; n < nb; n++) {

@@ -23,19 +23,6 @@ bool addr_is_local_source(const struct addr *a)
 	return false;
 }
 
-size_t endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3])
-{
-	size_t n = 0;
-
-	if (addr_is_set(&e->addr4))
-		ret[n++] = e->addr4;
-	if (addr_is_set(&e->addr6))
-		ret[n++] = e->addr6;
-	if (e->has_mac)
-		ret[n++] = addr_link_local(e->mac);
-	return n;
-}
-
 /* The mesh's own endpoint on docker_gwbridge: known, although no container holds it. */
 static bool is_ingress_sandbox(const struct model_endpoint *e)
 {
@@ -72,7 +59,7 @@ static void index_addrs(struct compiled *c)
 
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		struct addr addrs[3];
-		size_t n = c->known[i] ? endpoint_addrs(&m->endpoints[i], addrs) : 0;
+		size_t n = c->known[i] ? model_endpoint_addrs(&m->endpoints[i], addrs) : 0;
 
 		for (size_t a = 0; a < n; a++) {
 			struct addr_owner owner = {addrs[a], i};

@@ -157,7 +157,7 @@ static void each_sender(const struct writer *w, const struct identity *id,
 	for (size_t i = 0; i < id->members.len; i++) {
 		struct flow_end from = {.kind = END_ENDPOINT, .endpoint = id->members.items[i]};
 		struct addr addrs[3];
-		size_t n = endpoint_addrs(&w->c->model->endpoints[from.endpoint], addrs);
+		size_t n = model_endpoint_addrs(&w->c->model->endpoints[from.endpoint], addrs);
 
 		for (size_t a = 0; a < n; a++) {
 			from.addr = addrs[a];

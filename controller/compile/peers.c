@@ -13,7 +13,7 @@ static void add_endpoint(const struct compiled *c, size_t endpoint, struct peers
 	const struct model_endpoint *e = &c->model->endpoints[endpoint];
 	const struct model_network *n = &c->model->networks[e->network];
 	struct addr addrs[3];
-	size_t naddrs = endpoint_addrs(e, addrs);
+	size_t naddrs = model_endpoint_addrs(e, addrs);
 
 	for (size_t i = 0; i < naddrs; i++) {
 		struct link_peer link = {addrs[i], n->bridge};

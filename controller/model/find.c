@@ -94,3 +94,16 @@ bool model_network_is_managed(const struct model_network *n)
 {
 	return n->driver && strcmp(n->driver, "bridge") == 0 && n->bridge && n->bridge[0] != '\0';
 }
+
+size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3])
+{
+	size_t n = 0;
+
+	if (addr_is_set(&e->addr4))
+		ret[n++] = e->addr4;
+	if (addr_is_set(&e->addr6))
+		ret[n++] = e->addr6;
+	if (e->has_mac)
+		ret[n++] = addr_link_local(e->mac);
+	return n;
+}

@@ -6,24 +6,10 @@
 
 #include "quaywall/log.h"
 
-/* The link-local address too: it is made of the MAC, which engines before 28 make of the IPv4 address. */
-static size_t addrs_of(const struct model_endpoint *e, struct addr ret[static 3])
-{
-	size_t n = 0;
-
-	if (addr_is_set(&e->addr4))
-		ret[n++] = e->addr4;
-	if (addr_is_set(&e->addr6))
-		ret[n++] = e->addr6;
-	if (e->has_mac)
-		ret[n++] = addr_link_local(e->mac);
-	return n;
-}
-
 static bool holds(const struct model_endpoint *e, const struct addr *a)
 {
 	struct addr addrs[3];
-	size_t n = e ? addrs_of(e, addrs) : 0;
+	size_t n = e ? model_endpoint_addrs(e, addrs) : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (addr_equal(&addrs[i], a))
@@ -44,7 +30,7 @@ void handover_find(const struct model *was, const struct model *is, struct range
 		size_t at = model_find_endpoint(is, e->id);
 		const struct model_endpoint *now = at == MODEL_NONE ? NULL : &is->endpoints[at];
 		struct addr addrs[3];
-		size_t n = is_managed(was, e) ? addrs_of(e, addrs) : 0;
+		size_t n = is_managed(was, e) ? model_endpoint_addrs(e, addrs) : 0;
 
 		for (size_t a = 0; a < n; a++) {
 			if (!holds(now, &addrs[a]))
@@ -57,7 +43,7 @@ void handover_find(const struct model *was, const struct model *is, struct range
 static bool holds_any(const struct model_endpoint *e, const struct ranges *gone)
 {
 	struct addr addrs[3];
-	size_t n = addrs_of(e, addrs);
+	size_t n = model_endpoint_addrs(e, addrs);
 
 	for (size_t i = 0; i < n; i++) {
 		if (ranges_contain(gone, &addrs[i]))

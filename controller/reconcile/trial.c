@@ -245,19 +245,12 @@ static int open_dir(const char *dir, bool make, int *ret, struct error *err)
 	return 0;
 }
 
-static int write_all(int fd, const struct buf *text)
+static int write_synced(int fd, const struct buf *text)
 {
-	size_t done = 0;
+	int r = buf_write(text, fd);
 
-	while (done < text->len) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
+	if (r < 0)
+		return r;
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
@@ -266,7 +259,7 @@ static int replace(int dir, const struct buf *text)
 {
 	CLEANUP_FD int fd =
 		openat(dir, FRESH, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : write_all(fd, text);
+	int r = fd < 0 ? -errno : write_synced(fd, text);
 
 	if (r == 0 && renameat(dir, FRESH, dir, TRIAL_FILE) < 0)
 		r = -errno;

@@ -33,6 +33,9 @@ char *buf_steal(struct buf *b) __attribute__((returns_nonnull));
 /* The content as a string that stays the buffer's: "" when nothing was added. */
 const char *buf_text(const struct buf *b) __attribute__((returns_nonnull));
 
+/* Writes the whole content to FD. Returns 0 or -errno. */
+int buf_write(const struct buf *b, int fd);
+
 void buf_done(struct buf *b);
 
 #define CLEANUP_BUF __attribute__((cleanup(buf_done)))

@@ -140,6 +140,10 @@ void model_container_title(const struct model_container *c, struct buf *out);
 /* A network that quaywall governs in the host's own hooks: driver "bridge" with a bridge device. */
 bool model_network_is_managed(const struct model_network *n);
 
+/* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC (which engines before 28 make
+ * of the IPv4 address). Returns how many. */
+size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
+
 /* The name that the bridge of NETWORK of M has now, where no interface has the one that the engine tells:
  * that of the interface which had its name BEFORE. NULL: it is as told, or that is not known. */
 const char *model_bridge_renamed(const struct model *m, size_t network, const struct model *before);

@@ -10,27 +10,13 @@
 #include "quaywall/docker.h"
 #include "quaywall/mem.h"
 
+#include "check_model.h"
+
 #include "../../controller/docker/documents.h"
 #include "../../controller/docker/inventory.h"
 #include "../../controller/docker/version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void check_model(const struct model *m)
-{
-	CLEANUP_BUF struct buf first = BUF_INIT, second = BUF_INIT;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_MODEL struct model *again = NULL;
-
-	docker_snapshot_write(m, &first);
-	if (docker_snapshot_read(buf_text(&first), first.len, &again, &err) == 0)
-		docker_snapshot_write(again, &second);
-	if (!strcmp(buf_text(&first), buf_text(&second)))
-		return;
-	fprintf(stderr, "%s\nwritten:\n%s\nand then:\n%s\n", error_text(&err), buf_text(&first),
-		buf_text(&second));
-	abort();
-}
 
 /* PIECE becomes the inventory's. */
 static void try_piece(struct model *piece)

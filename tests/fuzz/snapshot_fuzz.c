@@ -3,13 +3,14 @@
  * as the same, and can be compiled with policies.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/compile.h"
 #include "quaywall/docker.h"
 #include "quaywall/mem.h"
+
+#include "check_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -21,22 +22,6 @@ static const char yaml[] =
 
 static struct settings *settings;
 static struct policy_set *policies;
-
-static void check(const struct model *m)
-{
-	CLEANUP_BUF struct buf first = BUF_INIT, second = BUF_INIT;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_MODEL struct model *again = NULL;
-
-	docker_snapshot_write(m, &first);
-	if (docker_snapshot_read(buf_text(&first), first.len, &again, &err) == 0)
-		docker_snapshot_write(again, &second);
-	if (!strcmp(buf_text(&first), buf_text(&second)))
-		return;
-	fprintf(stderr, "%s\nwritten:\n%s\nand then:\n%s\n", error_text(&err), buf_text(&first),
-		buf_text(&second));
-	abort();
-}
 
 static void load_policies(void)
 {
@@ -60,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	load_policies();
 	if (docker_snapshot_read((const char *)data, len, &m, &err) < 0)
 		return 0;
-	check(m);
+	check_model(m);
 	compile_free(compile_new(settings, policies, m, NULL));
 	return 0;
 }

@@ -3,8 +3,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
@@ -77,6 +79,23 @@ static void test_steal_empties(void **state)
 	assert_string_equal(buf_text(&b), "");
 }
 
+static void test_write(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+	int ends[2];
+	char got[8] = "";
+
+	(void)state;
+	buf_str(&b, "abc");
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(buf_write(&b, ends[1]), 0);
+	assert_int_equal(read(ends[0], got, sizeof(got)), 3);
+	assert_string_equal(got, "abc");
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(buf_write(&b, ends[1]), -EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -85,6 +104,7 @@ int main(void)
 		cmocka_unit_test(test_holds_nul),
 		cmocka_unit_test(test_truncate_terminates),
 		cmocka_unit_test(test_steal_empties),
+		cmocka_unit_test(test_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

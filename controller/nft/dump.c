@@ -115,6 +115,23 @@ static void note_dormant(struct nft *n, struct ruleset *r, const struct table_st
 		r->chains[i]->unknown |= r->chains[i]->hook != HOOK_NONE;
 }
 
+/*
+ * The kernel counts a new generation up at the beginning of a commit, and only then moves it into force,
+ * element by element. A dump that begins in between is not disturbed and yet holds some of both. An empty
+ * transaction waits for the lock of whoever commits, and changes nothing, not even the generation.
+ */
+static int wait_for_commit(struct nft *n, struct error *err)
+{
+	char space[256] = {0};
+	size_t begin = nftnl_batch_begin(space, 0)->nlmsg_len,
+	       end = nftnl_batch_end(space + begin, 0)->nlmsg_len;
+
+	if (mnl_socket_sendto(n->requests, space, begin + end) < 0)
+		return error_set(err, -errno, "cannot send an empty transaction: %s",
+				 strerror(errno));
+	return 0;
+}
+
 /* -EINTR: someone wrote meanwhile. */
 static int dump_once(struct nft *n, const char *table, uint8_t family, struct ruleset **ret,
 		     struct error *err)
@@ -124,6 +141,8 @@ static int dump_once(struct nft *n, const char *table, uint8_t family, struct ru
 	struct table_state state;
 	int result = nft_generation(n, &before, err);
 
+	if (result == 0)
+		result = wait_for_commit(n, err);
 	if (result == 0)
 		result = table_query(n, table, family, &state, err);
 	if (result < 0)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -173,27 +174,32 @@ def test_what_others_send(daemon: Daemon) -> None:
     assert eventually(lambda: len(os.listdir(f"/proc/{pid}/fd")) == before)
 
 
-def test_an_unknown_user_may_not_connect(daemon: Daemon) -> None:
-    daemon.start()
-    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
+
+
+def open_to_others(daemon: Daemon) -> None:
+    """The way to the control socket, and a copy of the program: the build folder may be root's alone."""
     for folder in (daemon.folder, *daemon.folder.parents):
         if folder.stat().st_uid == os.getuid() and folder != folder.parent:
             folder.chmod(folder.stat().st_mode | 0o111)
-    done = daemon.call("status", enter=nobody)
+    daemon.binary = Path(shutil.copy(daemon.binary, daemon.folder))
+
+
+def test_an_unknown_user_may_not_connect(daemon: Daemon) -> None:
+    daemon.start()
+    open_to_others(daemon)
+    done = daemon.call("status", enter=NOBODY)
     assert done.returncode == 3 and "Permission denied" in done.stderr
     os.chown(daemon.control, 0, 65534)  # as the group `quaywall` has it
-    assert daemon.call("status", enter=nobody).returncode in (0, 1)
-    done = daemon.call("reload", enter=nobody)
+    assert daemon.call("status", enter=NOBODY).returncode in (0, 1)
+    done = daemon.call("reload", enter=NOBODY)
     assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
 
 
 def test_root_of_a_namespace_is_not_root(daemon: Daemon) -> None:
     daemon.start()
     os.chmod(daemon.control, 0o666)
-    for folder in (daemon.folder, *daemon.folder.parents):
-        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o111)
-    enter = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--", "unshare")
-    done = daemon.call("flush", enter=(*enter, "--user", "--map-root-user", "--"))
-    assert done.returncode == 3
+    open_to_others(daemon)
+    done = daemon.call("flush", enter=(*NOBODY, "unshare", "--user", "--map-root-user", "--"))
+    assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
     assert "chain forward" in daemon.table()

@@ -46,8 +46,8 @@ def mac_bytes(mac: str) -> bytes:
 # ---- sockets in other namespaces ----
 
 
-def packet_socket(netns: str, interface: str, protocol: int = ETH_P_ALL) -> socket.socket:
-    """A raw socket of INTERFACE in the namespace of the file NETNS; this thread stays where it is."""
+def socket_in(netns: str, make: Callable[[], socket.socket]) -> socket.socket:
+    """What MAKE opens in the namespace of the file NETNS; this thread stays where it is."""
     made: list[socket.socket | OSError] = []
 
     def enter() -> None:
@@ -56,9 +56,7 @@ def packet_socket(netns: str, interface: str, protocol: int = ETH_P_ALL) -> sock
         try:
             if libc.setns(fd, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), f"setns {netns}")
-            s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
-            s.bind((interface, protocol))
-            made.append(s)
+            made.append(make())
         except OSError as error:
             made.append(error)
         finally:
@@ -70,6 +68,28 @@ def packet_socket(netns: str, interface: str, protocol: int = ETH_P_ALL) -> sock
     if isinstance(made[0], OSError):
         raise made[0]
     return made[0]
+
+
+def packet_socket(netns: str, interface: str, protocol: int = ETH_P_ALL) -> socket.socket:
+    """A raw socket of INTERFACE in the namespace of the file NETNS."""
+
+    def make() -> socket.socket:
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+        s.bind((interface, protocol))
+        return s
+
+    return socket_in(netns, make)
+
+
+def udp_socket(netns: str, port: int) -> socket.socket:
+    """One that hears what is sent to PORT of any address in the namespace of the file NETNS."""
+
+    def make() -> socket.socket:
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("", port))
+        return s
+
+    return socket_in(netns, make)
 
 
 class Ear:

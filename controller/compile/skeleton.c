@@ -9,6 +9,8 @@
 /* raw - 10: before the engine's own raw rules and any DNAT. */
 #define PRIORITY_RAW (-310)
 
+#define DHCP_SERVER 67
+
 #define HOPLIMIT_ND  255 /* what was routed has less */
 #define HOPLIMIT_MLD 1	 /* what is routed dies */
 
@@ -353,6 +355,29 @@ static void write_forward(const struct writer *w)
 
 /* ---- input and output ---- */
 
+/*
+ * ip saddr 0.0.0.0 ip daddr 255.255.255.255 meta l4proto udp th dport 67 accept
+ *
+ * Who asks for an address by DHCP has none, so is no endpoint. Only the host's server can answer, see
+ * bridge.c, and only it is asked here. DHCPv6 has the link-local address of an endpoint.
+ */
+static void write_dhcp(const struct writer *w, struct ruleset_chain *chain)
+{
+	static const struct prefix unspecified = {{AF_INET, {0}}, 32};
+	static const struct prefix broadcast = {{AF_INET, {255, 255, 255, 255}}, 32};
+	struct ruleset_rule *rule;
+
+	if (w->c->unknown == UNKNOWN_PASS)
+		return;
+	rule = ruleset_add_rule(chain, "DHCP client");
+	ruleset_add_expr(rule,
+			 &(struct ruleset_expr) {.kind = EXPR_IP_SADDR, .prefix = unspecified});
+	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_DADDR, .prefix = broadcast});
+	rule_l4proto(rule, IPPROTO_UDP);
+	rule_ports(rule, EXPR_TH_DPORT, DHCP_SERVER, DHCP_SERVER);
+	rule_verdict(rule, VERDICT_ACCEPT, NULL);
+}
+
 static void write_input(const struct writer *w)
 {
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, "input", HOOK_INPUT, PRIORITY_FILTER);
@@ -372,6 +397,7 @@ static void write_input(const struct writer *w)
 
 	chain = ruleset_add_chain(w->r, CHAIN_HOST_CONTAINERS, HOOK_NONE, 0);
 	write_invalid(w, chain);
+	write_dhcp(w, chain);
 	/* Multicast and broadcast are not the host's address: they are judged as on the bridge. */
 	for (int f = 0; w->c->unknown != UNKNOWN_PASS && f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);

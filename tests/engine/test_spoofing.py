@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bed import Ask, Container, Quaywall  # noqa: E402
 from checks import Bed, hold  # noqa: E402
-from frames import BROADCAST, Ear, Node, Pen, arrivals, attacks, legitimate, packet_socket  # noqa: E402
+from frames import BROADCAST, Ear, Node, Pen, arrivals, attacks, legitimate, packet_socket, udp, udp_socket  # noqa: E402
 
 Make = Callable[..., Quaywall]
 POLICY = """
@@ -78,6 +78,26 @@ def test_spoofed_frames(clean: Bed, quaywall: Make) -> None:
     assert sent - arrived == set()
     q.start()
     pair.check()
+
+
+def test_a_dhcp_client_reaches_the_host(clean: Bed, quaywall: Make) -> None:
+    """Whatever the policy: it asks for the address that it would be known by. Nothing else is sent from none."""
+    pair, q = begin(clean, quaywall)
+    q.policy("shop", POLICY + "---\npolicy: alone\nfor: {project: shop, service: web}\nisolate: [ingress, egress]\n")
+    q.start()
+    pen = Pen(node(pair.web), node(pair.db), pair.gateway)
+    mouth = packet_socket(pair.web.netns, "eth0")
+    heard = []
+    for port in (66, 67):
+        with udp_socket(clean.engine.netns, port) as s:
+            s.settimeout(2)
+            mouth.send(pen.v4(src="0.0.0.0", dst="255.255.255.255", to=BROADCAST, data=udp(68, port, b"discover")))
+            try:
+                heard.append((port, s.recv(100)))
+            except TimeoutError:
+                pass
+    mouth.close()
+    assert heard == [(67, b"discover")]
 
 
 def test_a_port_comes_with_its_container(clean: Bed, quaywall: Make) -> None:

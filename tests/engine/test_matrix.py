@@ -271,7 +271,7 @@ REFUSED_BY_ENGINE = {
     "ip6tables": ISOLATED + FEW,
     "no-iptables": FEW,
     # Nobody carries on what it does not translate: IPv6, and containers' own ways across bridges.
-    "no-proxy": ISOLATED + FEW + [r".* -> .*:(8080|8443|8085|8086|8090|8093|8097)", r".*outside -> lan v6:8053/udp"],
+    "no-proxy": ISOLATED + FEW + [r".* -> .*:(8080|8443|8085|8086|8090|8093|8097)", r".*outside -> lan v6:(8053|8123)/udp"],
 }
 
 

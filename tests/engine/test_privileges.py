@@ -3,8 +3,9 @@ that has no sanitizers, since these keep the filter of system calls away."""
 
 import os
 import signal
+import subprocess
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -36,14 +37,34 @@ def expect_confined(pid: int, threads: int) -> None:
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), task
 
 
+def listen_with_tls(bed: Bed) -> dict[str, Any]:
+    """Has the engine listen on TCP, too, and tells the settings to reach it there: with one certificate, which is
+    the engine's, the client's and the authority's."""
+    cert, key = bed.engine.path / "cert.pem", bed.engine.path / "key.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    argv += ["-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    files = {"tlscacert": str(cert), "tlscert": str(cert), "tlskey": str(key)}
+    hosts = [bed.engine.url, "tcp://127.0.0.1:2376"]
+    bed.engine.options |= {"hosts": hosts, "tlsverify": True} | files
+    own = {"ca": str(cert), "cert": str(cert), "key": str(key)}
+    return {"docker": hosts[1], "tls": own}
+
+
+@pytest.mark.parametrize("transport", ["unix", "tls"])
 def test_it_works_confined(
-    make_bed: Callable[..., Bed], quaywall: Callable[..., Quaywall], monkeypatch: pytest.MonkeyPatch
+    make_bed: Callable[..., Bed],
+    quaywall: Callable[..., Quaywall],
+    monkeypatch: pytest.MonkeyPatch,
+    transport: str,
 ) -> None:
     plain = os.environ.get("QUAYWALL_PLAIN", os.environ["QUAYWALL_BUILD"])
     if b"__asan_init" in (Path(plain) / "quaywall").read_bytes():
         pytest.skip("takes a build without sanitizers: QUAYWALL_PLAIN")
     monkeypatch.setenv("QUAYWALL_BUILD", plain)
-    bed = make_bed()
+    bed = make_bed(start=False)
+    settings = listen_with_tls(bed) if transport == "tls" else {}
+    bed.engine.start()
     bed.engine.network("front", "172.30.1.0/24", "fd00:1::/64")
     bed.bridge_filter(0)
     keep = ["--restart", "always"]
@@ -51,7 +72,7 @@ def test_it_works_confined(
         bed.engine.run(f"shop-{s}-1", "front", service=f"shop/{s}", flags=keep)
         for s in ("db", "web", "worker")
     )
-    q = quaywall(bed)
+    q = quaywall(bed, **settings)
     q.policy("shop", SHOP)
     q.start()
     status = q.status()

@@ -16,6 +16,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 HOST = HERE.parent / "cli"
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
 
 POLICY = """policy: shop
 for: {project: shop}
@@ -106,6 +107,13 @@ class Daemon:
         own = ["--control", str(self.control), "--docker", f"unix://{self.folder}/engine"]
         own += self.options
         return self.space.argv(*enter, str(self.binary), *own, *argv)
+
+    def open_to_others(self) -> None:
+        """The way to the control socket, and a copy of the program: the build folder may be root's alone."""
+        for folder in (self.folder, *self.folder.parents):
+            if folder.stat().st_uid == os.getuid() and folder != folder.parent:
+                folder.chmod(folder.stat().st_mode | 0o111)
+        self.binary = Path(shutil.copy(self.binary, self.folder))
 
     def call(self, *argv: str, enter: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

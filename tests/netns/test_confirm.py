@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from place import POLICY, Daemon, eventually
-from test_daemon import NOBODY, Talk
+from place import NOBODY, POLICY, Daemon, eventually
+from test_daemon import Talk
 
 WEB_TO_DB = ("shop/web", "shop/db", "5432")
 NARROW = POLICY.replace("5432, 5433", "5433")
@@ -311,10 +311,8 @@ def test_only_root_confirms(quiet: Daemon) -> None:
     quiet.start()
     try_narrow(quiet, "1m")
     os.chmod(quiet.control, 0o666)
-    for folder in (quiet.folder, *quiet.folder.parents):
-        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o111)
-    done = quiet.call("confirm", enter=(*NOBODY, "--"))
+    quiet.open_to_others()
+    done = quiet.call("confirm", enter=NOBODY)
     assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
     assert trial(quiet)["state"] == "pending"
     assert state_file(quiet).stat().st_mode & 0o777 == 0o600

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from place import POLICY, Daemon, Namespace, attach, eventually
+from place import NOBODY, POLICY, Daemon, Namespace, attach, eventually
 
 WEB_TO_DB = ("shop/web", "shop/db", "5432")
 
@@ -375,7 +375,6 @@ def test_the_control_socket(daemon: Daemon) -> None:
     daemon.verb("status")
 
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 CROWD = """
 import socket, sys, time
 held = []
@@ -388,16 +387,10 @@ time.sleep(60)
 """
 
 
-def let_everybody_in(daemon: Daemon) -> None:
-    os.chmod(daemon.control, 0o666)
-    for folder in (daemon.folder, *daemon.folder.parents):
-        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o111)
-
-
 def test_a_crowd_does_not_lock_root_out(daemon: Daemon) -> None:
     daemon.start()
-    let_everybody_in(daemon)
+    os.chmod(daemon.control, 0o666)
+    daemon.open_to_others()
     crowd = subprocess.Popen(
         [*NOBODY, "/usr/bin/python3", "-c", CROWD, str(daemon.control)],
         stdin=subprocess.DEVNULL,
@@ -417,10 +410,10 @@ def test_a_crowd_does_not_lock_root_out(daemon: Daemon) -> None:
 def test_only_root_changes_anything(daemon: Daemon) -> None:
     daemon.start()
     before = daemon.table()
-    let_everybody_in(daemon)
-    nobody = (*NOBODY, "--")
-    assert daemon.call("status", enter=nobody).returncode == 0
+    os.chmod(daemon.control, 0o666)
+    daemon.open_to_others()
+    assert daemon.call("status", enter=NOBODY).returncode == 0
     for verb in ("flush", "reload", "confirm"):
-        done = daemon.call(verb, enter=nobody)
+        done = daemon.call(verb, enter=NOBODY)
         assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
     assert daemon.table() == before

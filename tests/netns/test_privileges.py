@@ -2,12 +2,11 @@
 
 import os
 import re
-import shutil
 import socket
 import time
 from pathlib import Path
 
-from place import POLICY, Daemon, eventually
+from place import NOBODY, POLICY, Daemon, eventually
 
 NET_ADMIN = 1 << 12
 
@@ -174,20 +173,9 @@ def test_what_others_send(daemon: Daemon) -> None:
     assert eventually(lambda: len(os.listdir(f"/proc/{pid}/fd")) == before)
 
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
-
-
-def open_to_others(daemon: Daemon) -> None:
-    """The way to the control socket, and a copy of the program: the build folder may be root's alone."""
-    for folder in (daemon.folder, *daemon.folder.parents):
-        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o111)
-    daemon.binary = Path(shutil.copy(daemon.binary, daemon.folder))
-
-
 def test_an_unknown_user_may_not_connect(daemon: Daemon) -> None:
     daemon.start()
-    open_to_others(daemon)
+    daemon.open_to_others()
     done = daemon.call("status", enter=NOBODY)
     assert done.returncode == 3 and "Permission denied" in done.stderr
     os.chown(daemon.control, 0, 65534)  # as the group `quaywall` has it
@@ -199,7 +187,7 @@ def test_an_unknown_user_may_not_connect(daemon: Daemon) -> None:
 def test_root_of_a_namespace_is_not_root(daemon: Daemon) -> None:
     daemon.start()
     os.chmod(daemon.control, 0o666)
-    open_to_others(daemon)
+    daemon.open_to_others()
     done = daemon.call("flush", enter=(*NOBODY, "unshare", "--user", "--map-root-user", "--"))
     assert (done.returncode, done.stderr) == (3, "quaywall: only root may do that\n")
     assert "chain forward" in daemon.table()

@@ -196,8 +196,13 @@ static bool is_shown(const struct search *s, const struct model_endpoint *e)
 	return false;
 }
 
-/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. One that is only about to
- * join is nobody's yet, and has no process. */
+/* It takes a process to change a MAC, and a container that is still being started has none. */
+static bool has_process(const struct model *m, const struct model_endpoint *e)
+{
+	return e->container != MODEL_NONE && m->containers[e->container].running;
+}
+
+/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. */
 static bool hides_another(const struct search *s, const struct model_endpoint *e)
 {
 	const struct model *m = s->model;
@@ -205,7 +210,7 @@ static bool hides_another(const struct search *s, const struct model_endpoint *e
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		const struct model_endpoint *other = &m->endpoints[i];
 
-		if (other != e && !s->port[i] && other->has_mac && other->container != MODEL_NONE &&
+		if (other != e && !s->port[i] && other->has_mac && has_process(m, other) &&
 		    s->places[other->network].bridge == s->places[e->network].bridge &&
 		    !is_shown(s, other))
 			return true;

@@ -10,139 +10,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "netns.h"
 #include "quaywall/host.h"
 #include "quaywall/mem.h"
-#include "quaywall/netlink.h"
-
-static struct mnl_socket *route;
-
-/* ---- changing the namespace ---- */
-
-struct change {
-	_Alignas(struct nlmsghdr) char buf[1024];
-	struct nlmsghdr *message;
-};
-
-static void change_begin(struct change *c, uint16_t type, uint16_t flags, size_t header)
-{
-	memset(c->buf, 0, sizeof(c->buf));
-	c->message = mnl_nlmsg_put_header(c->buf);
-	c->message->nlmsg_type = type;
-	c->message->nlmsg_flags = flags;
-	mnl_nlmsg_put_extra_header(c->message, header);
-}
-
-static void change_end(struct change *c)
-{
-	assert_int_equal(netlink_request(route, c->message), 0);
-}
-
-static struct ifinfomsg *link_begin(struct change *c, uint16_t type, uint16_t flags)
-{
-	change_begin(c, type, flags, sizeof(struct ifinfomsg));
-	return mnl_nlmsg_get_payload(c->message);
-}
-
-static void add_bridge(const char *name)
-{
-	struct change c;
-	struct nlattr *nest;
-
-	link_begin(&c, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	mnl_attr_put_strz(c.message, IFLA_IFNAME, name);
-	nest = mnl_attr_nest_start(c.message, IFLA_LINKINFO);
-	mnl_attr_put_strz(c.message, IFLA_INFO_KIND, "bridge");
-	mnl_attr_nest_end(c.message, nest);
-	change_end(&c);
-}
-
-static void add_veth(const char *name, const char *peer)
-{
-	struct change c;
-	struct nlattr *info, *data, *other;
-
-	link_begin(&c, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	mnl_attr_put_strz(c.message, IFLA_IFNAME, name);
-	info = mnl_attr_nest_start(c.message, IFLA_LINKINFO);
-	mnl_attr_put_strz(c.message, IFLA_INFO_KIND, "veth");
-	data = mnl_attr_nest_start(c.message, IFLA_INFO_DATA);
-	other = mnl_attr_nest_start(c.message, VETH_INFO_PEER);
-	mnl_nlmsg_put_extra_header(c.message, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(c.message, IFLA_IFNAME, peer);
-	mnl_attr_nest_end(c.message, other);
-	mnl_attr_nest_end(c.message, data);
-	mnl_attr_nest_end(c.message, info);
-	change_end(&c);
-}
-
-static void del_link(const char *name)
-{
-	struct change c;
-
-	link_begin(&c, RTM_DELLINK, 0)->ifi_index = (int)if_nametoindex(name);
-	change_end(&c);
-}
-
-static void set_master(const char *name, const char *master)
-{
-	struct change c;
-
-	link_begin(&c, RTM_NEWLINK, 0)->ifi_index = (int)if_nametoindex(name);
-	mnl_attr_put_u32(c.message, IFLA_MASTER, master ? if_nametoindex(master) : 0);
-	change_end(&c);
-}
-
-static void rename_link(const char *name, const char *fresh)
-{
-	struct change c;
-
-	link_begin(&c, RTM_NEWLINK, 0)->ifi_index = (int)if_nametoindex(name);
-	mnl_attr_put_strz(c.message, IFLA_IFNAME, fresh);
-	change_end(&c);
-}
-
-static void set_up(const char *name)
-{
-	struct change c;
-	struct ifinfomsg *info = link_begin(&c, RTM_NEWLINK, 0);
-
-	info->ifi_index = (int)if_nametoindex(name);
-	info->ifi_flags = info->ifi_change = IFF_UP;
-	change_end(&c);
-}
-
-static void change_addr(uint16_t type, const char *name, const char *text, const char *peer)
-{
-	struct change c;
-	struct prefix p;
-	struct addr other;
-	struct ifaddrmsg *info;
-
-	assert_int_equal(prefix_parse(text, &p), 0);
-	change_begin(&c, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*info));
-	info = mnl_nlmsg_get_payload(c.message);
-	info->ifa_family = p.addr.family;
-	info->ifa_prefixlen = p.len;
-	info->ifa_index = if_nametoindex(name);
-	mnl_attr_put(c.message, IFA_LOCAL, addr_size(p.addr.family), p.addr.bytes);
-	other = p.addr;
-	if (peer)
-		assert_int_equal(addr_parse(peer, &other), 0);
-	mnl_attr_put(c.message, IFA_ADDRESS, addr_size(p.addr.family), other.bytes);
-	change_end(&c);
-}
-
-static void add_addr(const char *name, const char *text)
-{
-	change_addr(RTM_NEWADDR, name, text, NULL);
-}
 
 /* ---- what quaywall sees ---- */
 
@@ -196,12 +72,12 @@ static void test_reads_links_and_addresses(void **state)
 	CLEANUP_HOST struct host *h = NULL;
 
 	(void)state;
-	add_bridge("br0");
-	add_addr("br0", "172.18.0.1/16");
-	add_addr("br0", "2001:db8::1/64");
-	add_veth("eth0", "peer0");
-	add_addr("eth0", "192.0.2.1/24");
-	add_addr("eth0", "192.0.2.2/24");
+	netns_add_bridge("br0");
+	netns_add_addr("br0", "172.18.0.1/16");
+	netns_add_addr("br0", "2001:db8::1/64");
+	netns_add_veth("eth0", "peer0");
+	netns_add_addr("eth0", "192.0.2.1/24");
+	netns_add_addr("eth0", "192.0.2.2/24");
 	h = open_host();
 	assert_interfaces(h, "br0* 172.18.0.1/16 2001:db8::1/64; "
 			     "eth0 192.0.2.1/24 192.0.2.2/24; lo; peer0");
@@ -216,12 +92,12 @@ static void test_routes(void **state)
 	struct addr a;
 
 	(void)state;
-	add_bridge("br0");
-	add_veth("eth0", "peer0");
+	netns_add_bridge("br0");
+	netns_add_veth("eth0", "peer0");
 	for (size_t i = 0; i < 3; i++)
-		set_up((const char *[]) {"br0", "eth0", "peer0"}[i]);
-	add_addr("br0", "172.18.0.1/16");
-	add_addr("eth0", "192.0.2.1/24");
+		netns_set_up((const char *[]) {"br0", "eth0", "peer0"}[i]);
+	netns_add_addr("br0", "172.18.0.1/16");
+	netns_add_addr("eth0", "192.0.2.1/24");
 	h = open_host();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		const char *got;
@@ -240,8 +116,8 @@ static void test_peer_address_is_not_the_host(void **state)
 	CLEANUP_HOST struct host *h = NULL;
 
 	(void)state;
-	add_veth("tun0", "tun1");
-	change_addr(RTM_NEWADDR, "tun0", "10.9.0.1/24", "10.8.0.2");
+	netns_add_veth("tun0", "tun1");
+	netns_change_addr(RTM_NEWADDR, "tun0", "10.9.0.1/24", "10.8.0.2");
 	h = open_host();
 	assert_interfaces(h, "lo; tun0 10.9.0.1/32; tun1");
 }
@@ -252,20 +128,20 @@ static void test_follows_changes(void **state)
 
 	(void)state;
 	assert_false(changed(h));
-	add_bridge("br0");
+	netns_add_bridge("br0");
 	assert_true(readable(h));
 	assert_true(changed(h));
 	assert_false(readable(h));
-	add_addr("br0", "10.0.0.1/8");
+	netns_add_addr("br0", "10.0.0.1/8");
 	assert_true(changed(h));
 	assert_interfaces(h, "br0* 10.0.0.1/8; lo");
-	rename_link("br0", "br1");
+	netns_rename_link("br0", "br1");
 	assert_true(changed(h));
 	assert_interfaces(h, "br1* 10.0.0.1/8; lo");
-	change_addr(RTM_DELADDR, "br1", "10.0.0.1/8", NULL);
+	netns_change_addr(RTM_DELADDR, "br1", "10.0.0.1/8", NULL);
 	assert_true(changed(h));
 	assert_interfaces(h, "br1*; lo");
-	del_link("br1");
+	netns_del_link("br1");
 	assert_true(changed(h));
 	assert_interfaces(h, "lo");
 }
@@ -275,7 +151,7 @@ static void test_reading_alone_is_up_to_date(void **state)
 	CLEANUP_HOST struct host *h = open_host();
 
 	(void)state;
-	add_bridge("br0");
+	netns_add_bridge("br0");
 	assert_interfaces(h, "br0*; lo");
 }
 
@@ -284,26 +160,26 @@ static void test_ports_of_bridges_are_no_interfaces(void **state)
 	CLEANUP_HOST struct host *h = NULL;
 
 	(void)state;
-	add_bridge("br0");
-	add_veth("veth0", "peer0");
-	set_master("veth0", "br0");
+	netns_add_bridge("br0");
+	netns_add_veth("veth0", "peer0");
+	netns_set_master("veth0", "br0");
 	h = open_host();
 	assert_interfaces(h, "br0*; lo; peer0");
 
 	/* It goes up, which gives it a link-local address, and the bridge speaks of it: no change. */
-	set_up("veth0");
+	netns_set_up("veth0");
 	assert_true(readable(h));
 	assert_false(changed(h));
-	add_addr("veth0", "fe80::9/64");
+	netns_add_addr("veth0", "fe80::9/64");
 	assert_false(changed(h));
-	add_addr("veth0", "192.0.2.9/24");
+	netns_add_addr("veth0", "192.0.2.9/24");
 	assert_true(changed(h));
 	assert_interfaces(h, "br0*; lo; peer0; veth0 192.0.2.9/24");
-	change_addr(RTM_DELADDR, "veth0", "192.0.2.9/24", NULL);
+	netns_change_addr(RTM_DELADDR, "veth0", "192.0.2.9/24", NULL);
 	assert_true(changed(h));
 
 	/* The bridge announces the port's leaving as a RTM_DELLINK of its own family. */
-	set_master("veth0", NULL);
+	netns_set_master("veth0", NULL);
 	assert_true(changed(h));
 	assert_interfaces(h, "br0*; lo; peer0; veth0");
 }
@@ -317,10 +193,10 @@ static void test_lost_notifications_are_listed(void **state)
 	/* More than the socket takes while nobody reads. */
 	assert_int_equal(setsockopt(host_fd(h), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
 	for (int i = 0; i < 100; i++) {
-		add_addr("lo", "10.9.9.9/32");
-		change_addr(RTM_DELADDR, "lo", "10.9.9.9/32", NULL);
+		netns_add_addr("lo", "10.9.9.9/32");
+		netns_change_addr(RTM_DELADDR, "lo", "10.9.9.9/32", NULL);
 	}
-	add_bridge("br0");
+	netns_add_bridge("br0");
 	assert_true(changed(h));
 	assert_interfaces(h, "br0*; lo");
 	assert_false(changed(h));
@@ -351,36 +227,22 @@ static void test_bridge_filter(void **state)
 	}
 }
 
-/* ---- one namespace for each test ---- */
-
-static int enter(void **state)
-{
-	(void)state;
-	if (unshare(CLONE_NEWNET) < 0)
-		return -1;
-	return netlink_open(NETLINK_ROUTE, -1, 0, &route, NULL);
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	netlink_cleanup(&route);
-	route = NULL;
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_reads_links_and_addresses, enter, leave),
-		cmocka_unit_test_setup_teardown(test_routes, enter, leave),
-		cmocka_unit_test_setup_teardown(test_peer_address_is_not_the_host, enter, leave),
-		cmocka_unit_test_setup_teardown(test_follows_changes, enter, leave),
-		cmocka_unit_test_setup_teardown(test_reading_alone_is_up_to_date, enter, leave),
-		cmocka_unit_test_setup_teardown(test_ports_of_bridges_are_no_interfaces, enter,
-						leave),
-		cmocka_unit_test_setup_teardown(test_lost_notifications_are_listed, enter, leave),
-		cmocka_unit_test_setup_teardown(test_bridge_filter, enter, leave),
+		cmocka_unit_test_setup_teardown(test_reads_links_and_addresses, netns_enter,
+						netns_leave),
+		cmocka_unit_test_setup_teardown(test_routes, netns_enter, netns_leave),
+		cmocka_unit_test_setup_teardown(test_peer_address_is_not_the_host, netns_enter,
+						netns_leave),
+		cmocka_unit_test_setup_teardown(test_follows_changes, netns_enter, netns_leave),
+		cmocka_unit_test_setup_teardown(test_reading_alone_is_up_to_date, netns_enter,
+						netns_leave),
+		cmocka_unit_test_setup_teardown(test_ports_of_bridges_are_no_interfaces,
+						netns_enter, netns_leave),
+		cmocka_unit_test_setup_teardown(test_lost_notifications_are_listed, netns_enter,
+						netns_leave),
+		cmocka_unit_test_setup_teardown(test_bridge_filter, netns_enter, netns_leave),
 	};
 
 	/* 77 is a skipped test to meson. */

@@ -84,7 +84,7 @@ bool answers_take_bindings(struct session *s, const struct job *job, const struc
 	size_t n;
 
 	if (reply->code < 0 || reply->status != 200 ||
-	    documents_bindings(source, reply->body, reply->len, &ports, &n, &err) < 0)
+	    documents_bindings(source, job->id, reply->body, reply->len, &ports, &n, &err) < 0)
 		return false;
 	return inventory_put_bindings(s->inventory, job->id, ports, n);
 }
@@ -115,10 +115,10 @@ static int take_image(struct session *s, const struct job *job, const struct htt
 	CLEANUP_FREE char *source = mem_printf("GET /images/%.80s/json", job->id);
 	struct model_label *labels = NULL;
 	size_t n = 0;
-	int r = documents_image(source, reply->body, reply->len, &labels, &n, err);
+	int r = documents_image(source, job->id, reply->body, reply->len, &labels, &n, err);
 
 	if (r == 0)
-		*changed = inventory_put_image(s->inventory, job->id, true, labels, n);
+		*changed = inventory_put_image(s->inventory, job->id, labels, n, job->asked);
 	return r;
 }
 
@@ -127,7 +127,7 @@ static bool take_absence(struct session *s, const struct job *job)
 {
 	if (job->kind == JOB_NETWORK)
 		return inventory_drop_network(s->inventory, job->id, job->asked);
-	return inventory_put_image(s->inventory, job->id, false, NULL, 0);
+	return inventory_miss_image(s->inventory, job->id);
 }
 
 static int take(struct session *s, const struct job *job, const struct http_reply *reply,
@@ -177,5 +177,5 @@ bool answers_take(struct session *s, const struct job *job, const struct http_re
 		return false;
 	}
 	session_note_trouble(s, &err);
-	return job->kind == JOB_IMAGE && inventory_put_image(s->inventory, job->id, false, NULL, 0);
+	return job->kind == JOB_IMAGE && inventory_miss_image(s->inventory, job->id);
 }

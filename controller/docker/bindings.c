@@ -106,8 +106,8 @@ static int read_list(const struct node *object, const char *key, struct bindings
 	return r;
 }
 
-int documents_bindings(const char *source, const char *text, size_t len, struct model_port **ret,
-		       size_t *ret_len, struct error *err)
+int documents_bindings(const char *source, const char *id, const char *text, size_t len,
+		       struct model_port **ret, size_t *ret_len, struct error *err)
 {
 	__attribute__((cleanup(bindings_done))) struct bindings b = {NULL, 0, 0};
 	CLEANUP_JSON json_t *json = NULL;
@@ -115,7 +115,8 @@ int documents_bindings(const char *source, const char *text, size_t len, struct 
 	void *iter;
 	int r = node_parse(source, -EPROTO, JSON_OBJECT, text, len, &json, &doc, err);
 
-	if (r < 0 || (r = node_object(&doc, "HostConfig", NODE_REQUIRED, &config, err)) < 0 ||
+	if (r < 0 || (r = documents_check_id(&doc, id, err)) < 0 ||
+	    (r = node_object(&doc, "HostConfig", NODE_REQUIRED, &config, err)) < 0 ||
 	    (r = node_object(&config, "PortBindings", NODE_OPTIONAL, &object, err)) < 0)
 		return r;
 	iter = json_object_iter((json_t *)object.json);

@@ -18,6 +18,17 @@ static int required_id(const struct node *n, const char *key, char **ret, struct
 	return r;
 }
 
+int documents_check_id(const struct node *n, const char *id, struct error *err)
+{
+	struct node child = node_member(n, "Id");
+	CLEANUP_FREE char *text = NULL;
+	int r = required_id(n, "Id", &text, err);
+
+	if (r == 0 && strcmp(text, id))
+		return node_error(&child, err, "is another one's: \"%.80s\"", text);
+	return r;
+}
+
 static int optional_text(const struct node *n, const char *key, char **ret, struct error *err)
 {
 	int r = node_string(n, key, NODE_OPTIONAL, ret, err);
@@ -420,15 +431,15 @@ int documents_network_ids(const char *source, const char *text, size_t len, char
 
 /* ---- images ---- */
 
-int documents_image(const char *source, const char *text, size_t len, struct model_label **ret,
-		    size_t *ret_len, struct error *err)
+int documents_image(const char *source, const char *id, const char *text, size_t len,
+		    struct model_label **ret, size_t *ret_len, struct error *err)
 {
 	CLEANUP_JSON json_t *json = NULL;
 	struct node doc, config;
 	int r = node_parse(source, -EPROTO, JSON_OBJECT, text, len, &json, &doc, err);
 
-	if (r < 0)
+	if (r < 0 || (r = documents_check_id(&doc, id, err)) < 0 ||
+	    (r = node_object(&doc, "Config", NODE_OPTIONAL, &config, err)) < 0)
 		return r;
-	r = node_object(&doc, "Config", NODE_OPTIONAL, &config, err);
-	return r < 0 ? r : fill_labels(&config, "Labels", ret, ret_len, err);
+	return fill_labels(&config, "Labels", ret, ret_len, err);
 }

@@ -11,14 +11,16 @@
 #include "quaywall/error.h"
 #include "quaywall/model.h"
 
+struct node;
+
 /* GET /containers/json: the containers, sorted. SOURCE stands in messages. */
 int documents_containers(const char *source, const char *text, size_t len, struct model **ret,
 			 struct error *err);
 
 /* GET /containers/ID/json: the published ports that its configuration names; one that the engine is to choose
- * is left out. The caller frees *RET. */
-int documents_bindings(const char *source, const char *text, size_t len, struct model_port **ret,
-		       size_t *ret_len, struct error *err);
+ * is left out. The document must be that of ID. The caller frees *RET. */
+int documents_bindings(const char *source, const char *id, const char *text, size_t len,
+		       struct model_port **ret, size_t *ret_len, struct error *err);
 
 /* GET /networks/ID: one network and its endpoints, sorted. Of their containers only the engine's key is
  * known here: the piece's containers have an id and nothing else, and it may be "lb-…", "ingress-sbox" or
@@ -31,6 +33,10 @@ int documents_network_ids(const char *source, const char *text, size_t len, char
 			  size_t *ret_len, struct error *err);
 void documents_free_ids(char **ids, size_t n);
 
-/* GET /images/ID/json: the labels of the image's own configuration. */
-int documents_image(const char *source, const char *text, size_t len, struct model_label **ret,
-		    size_t *ret_len, struct error *err);
+/* GET /images/ID/json: the labels of the image's own configuration. The document must be that of ID: the body of an
+ * error, which a proxy may hand on with the status 200, would be an image without labels. */
+int documents_image(const char *source, const char *id, const char *text, size_t len,
+		    struct model_label **ret, size_t *ret_len, struct error *err);
+
+/* Whether the document N names itself ID. */
+int documents_check_id(const struct node *n, const char *id, struct error *err);

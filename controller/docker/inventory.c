@@ -4,119 +4,13 @@
 #include <string.h>
 
 #include "same.h"
+#include "table.h"
 
 #include "quaywall/mem.h"
-
-/* One of the engine's objects. */
-struct entry {
-	char *id;
-	uint64_t asked;
-	struct model *piece;	    /* NULL: gone (networks, containers), or an image */
-	bool known;		    /* images */
-	bool bound;		    /* containers: their bindings are known, or were asked for */
-	struct model_label *labels; /* images */
-	size_t nlabels;
-};
-
-/* Sorted by id. Entries that are gone stay until the next full listing, so that an answer that was on
- * its way meanwhile does not bring the object back. */
-struct table {
-	struct entry *items;
-	size_t len, cap;
-};
 
 struct inventory {
 	struct table networks, containers, images;
 };
-
-/* ---- tables ---- */
-
-static void entry_done(struct entry *e)
-{
-	free(e->id);
-	model_free(e->piece);
-	for (size_t i = 0; i < e->nlabels; i++) {
-		free(e->labels[i].key);
-		free(e->labels[i].value);
-	}
-	free(e->labels);
-}
-
-static void table_done(struct table *t)
-{
-	for (size_t i = 0; i < t->len; i++)
-		entry_done(&t->items[i]);
-	free(t->items);
-}
-
-/* Where ID is, or would be. */
-static size_t table_place(const struct table *t, const char *id)
-{
-	size_t low = 0, high = t->len;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(t->items[mid].id, id) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static struct entry *table_find(const struct table *t, const char *id)
-{
-	size_t at = table_place(t, id);
-
-	return at < t->len && !strcmp(t->items[at].id, id) ? &t->items[at] : NULL;
-}
-
-static struct entry *table_add(struct table *t, const char *id)
-{
-	size_t at = table_place(t, id);
-
-	if (at < t->len && !strcmp(t->items[at].id, id))
-		return &t->items[at];
-	t->items = mem_grow(t->items, &t->cap, t->len + 1, sizeof(*t->items));
-	memmove(&t->items[at + 1], &t->items[at], (t->len - at) * sizeof(*t->items));
-	t->items[at] = (struct entry) {.id = mem_strdup(id)};
-	t->len++;
-	return &t->items[at];
-}
-
-/* Removes the entries that GOES says so of. */
-static void table_sweep(struct table *t, bool (*goes)(const struct entry *e, const void *data),
-			const void *data)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < t->len; i++) {
-		if (goes(&t->items[i], data))
-			entry_done(&t->items[i]);
-		else
-			t->items[kept++] = t->items[i];
-	}
-	t->len = kept;
-}
-
-static bool is_gone(const struct entry *e, const void *asked)
-{
-	return !e->piece && e->asked < *(const uint64_t *)asked;
-}
-
-static bool drop(struct table *t, const char *id, uint64_t asked)
-{
-	struct entry *e = table_add(t, id);
-	bool was = e->piece;
-
-	if (e->asked > asked)
-		return false;
-	e->asked = asked;
-	model_free(e->piece);
-	e->piece = NULL;
-	return was;
-}
 
 struct inventory *inventory_new(void)
 {
@@ -171,18 +65,16 @@ void inventory_take_images(struct inventory *v, struct inventory *from)
 	table_done(&v->images);
 	v->images = from->images;
 	from->images = (struct table) {0};
+	/* Each session counts from the beginning. */
+	for (size_t i = 0; i < v->images.len; i++)
+		v->images.items[i].asked = 0;
 }
 
-bool inventory_put_image(struct inventory *v, const char *id, bool known,
-			 struct model_label *labels, size_t n)
+/* The containers of image ID may be others now. Whether one is; NEWS: it is known now. */
+static bool mark_containers(struct inventory *v, const char *id, bool news)
 {
-	struct entry fresh = {.id = mem_strdup(id), .known = known, .labels = labels, .nlabels = n};
-	struct entry *e = table_add(&v->images, id);
-	bool news = e->known != known; /* whether containers of it can be identified */
 	bool changed = false;
 
-	entry_done(e);
-	*e = fresh;
 	for (size_t i = 0; i < v->containers.len; i++) {
 		struct model *piece = v->containers.items[i].piece;
 
@@ -192,6 +84,28 @@ bool inventory_put_image(struct inventory *v, const char *id, bool known,
 		}
 	}
 	return changed;
+}
+
+bool inventory_put_image(struct inventory *v, const char *id, struct model_label *labels, size_t n,
+			 uint64_t asked)
+{
+	struct entry fresh = {.asked = asked, .known = true, .labels = labels, .nlabels = n};
+	struct entry *e = table_add(&v->images, id);
+	bool news = !e->known;
+
+	if (e->asked > asked) {
+		entry_done(&fresh);
+		return false;
+	}
+	fresh.id = mem_strdup(id);
+	entry_done(e);
+	*e = fresh;
+	return mark_containers(v, id, news);
+}
+
+bool inventory_miss_image(struct inventory *v, const char *id)
+{
+	return !table_add(&v->images, id)->known && mark_containers(v, id, false);
 }
 
 void inventory_missing_images(const struct inventory *v, void (*each)(void *data, const char *id),
@@ -204,6 +118,29 @@ void inventory_missing_images(const struct inventory *v, void (*each)(void *data
 		    !table_find(&v->images, piece->containers->image_id))
 			each(data, piece->containers->image_id);
 	}
+}
+
+static int compare_ages(const void *a, const void *b)
+{
+	const struct entry *x = *(const struct entry *const *)a,
+			   *y = *(const struct entry *const *)b;
+
+	return (x->asked > y->asked) - (x->asked < y->asked);
+}
+
+void inventory_oldest_images(const struct inventory *v, size_t max,
+			     void (*each)(void *data, const char *id), void *data)
+{
+	CLEANUP_FREE const struct entry **known = mem_new(v->images.len, sizeof(*known));
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->images.len; i++) {
+		if (v->images.items[i].known)
+			known[n++] = &v->images.items[i];
+	}
+	qsort(known, n, sizeof(*known), compare_ages);
+	for (size_t i = 0; i < n && i < max; i++)
+		each(data, known[i]->id);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -259,7 +196,7 @@ bool inventory_put_network(struct inventory *v, struct model *piece, uint64_t as
 
 bool inventory_drop_network(struct inventory *v, const char *id, uint64_t asked)
 {
-	return drop(&v->networks, id, asked);
+	return table_drop(&v->networks, id, asked);
 }
 
 bool inventory_keep_networks(struct inventory *v, char *const *ids, size_t n, uint64_t asked)
@@ -270,9 +207,9 @@ bool inventory_keep_networks(struct inventory *v, char *const *ids, size_t n, ui
 		struct entry *e = &v->networks.items[i];
 
 		if (e->piece && !bsearch(&e->id, ids, n, sizeof(*ids), compare_texts))
-			changed |= drop(&v->networks, e->id, asked);
+			changed |= table_drop(&v->networks, e->id, asked);
 	}
-	table_sweep(&v->networks, is_gone, &asked);
+	table_sweep_gone(&v->networks, asked);
 	return changed;
 }
 
@@ -391,7 +328,7 @@ bool inventory_put_containers(struct inventory *v, struct model *piece, uint64_t
 
 bool inventory_drop_container(struct inventory *v, const char *id, uint64_t asked)
 {
-	return drop(&v->containers, id, asked);
+	return table_drop(&v->containers, id, asked);
 }
 
 bool inventory_keep_containers(struct inventory *v, uint64_t asked)
@@ -402,9 +339,9 @@ bool inventory_keep_containers(struct inventory *v, uint64_t asked)
 		struct entry *e = &v->containers.items[i];
 
 		if (e->piece && e->asked < asked)
-			changed |= drop(&v->containers, e->id, asked);
+			changed |= table_drop(&v->containers, e->id, asked);
 	}
-	table_sweep(&v->containers, is_gone, &asked);
+	table_sweep_gone(&v->containers, asked);
 	return changed;
 }
 

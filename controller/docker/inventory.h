@@ -18,10 +18,10 @@ struct inventory;
 struct inventory *inventory_new(void);
 void inventory_free(struct inventory *v);
 
-/* Takes the images that FROM knows: an image's labels never change under its id. */
+/* Takes the images that FROM knows, from one session to the next. */
 void inventory_take_images(struct inventory *v, struct inventory *from);
 
-/* Both take the ownership of PIECE (see documents.h). */
+/* They take the ownership of PIECE (see documents.h). */
 bool inventory_put_network(struct inventory *v, struct model *piece, uint64_t asked);
 bool inventory_put_containers(struct inventory *v, struct model *piece, uint64_t asked);
 bool inventory_drop_network(struct inventory *v, const char *id, uint64_t asked);
@@ -37,10 +37,12 @@ bool inventory_keep_containers(struct inventory *v, uint64_t asked);
 bool inventory_detach(struct inventory *v, const char *network, const char *container,
 		      uint64_t asked);
 
-/* Takes the ownership of LABELS. KNOWN false: the engine does not know the image (any more); then no
- * label of its containers counts as one that was given at their start. */
-bool inventory_put_image(struct inventory *v, const char *id, bool known,
-			 struct model_label *labels, size_t n);
+/* Takes the ownership of LABELS. */
+bool inventory_put_image(struct inventory *v, const char *id, struct model_label *labels, size_t n,
+			 uint64_t asked);
+/* The engine does not know the image, or cannot tell of it. No label of its containers counts as one that was given
+ * at their start then, unless the image was known before: an image's labels never change under its id. */
+bool inventory_miss_image(struct inventory *v, const char *id);
 
 /* The ports that the configuration of the container ID names, until the engine lists them. Takes the
  * ownership of PORTS. */
@@ -53,6 +55,9 @@ void inventory_missing_bindings(struct inventory *v, void (*each)(void *data, co
 /* Calls EACH for every image that a container uses and whose labels are not known. */
 void inventory_missing_images(const struct inventory *v, void (*each)(void *data, const char *id),
 			      void *data);
+/* Calls EACH for up to MAX known images, those first that were read longest ago: an answer may have been wrong. */
+void inventory_oldest_images(const struct inventory *v, size_t max,
+			     void (*each)(void *data, const char *id), void *data);
 /* Forgets images that nobody uses, and those that the engine did not know. */
 void inventory_prune_images(struct inventory *v);
 

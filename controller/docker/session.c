@@ -19,6 +19,7 @@
 #define SETTLE_MS	     5	/* a model waits so long for answers that are under way */
 #define SINCE_SECONDS	     2
 #define LIST_REST_MS	     1000 /* from one listing to the next, however much asks for one */
+#define IMAGES_AGAIN_MAX     16	  /* images that a listing reads again */
 #define ENGINE_MESSAGE_SHOWN 300  /* bytes */
 
 /* A job whose request is under way. */
@@ -253,6 +254,11 @@ static void run_jobs(struct session *s)
 		run_slow(s, job);
 }
 
+static void add_image(void *data, const char *id)
+{
+	follow_add(data, JOB_IMAGE, id, true);
+}
+
 void session_list(struct session *s)
 {
 	if (s->listing) { /* it may have asked before what this one is for */
@@ -270,6 +276,9 @@ void session_list(struct session *s)
 	s->listing_events = s->events;
 	follow_add(s, JOB_CONTAINER_LIST, NULL, true);
 	follow_add(s, JOB_NETWORK_LIST, NULL, true);
+	/* An image never changes, but what was read of it may have been wrong. The first listing waits for none. */
+	if (s->listed)
+		inventory_oldest_images(s->inventory, IMAGES_AGAIN_MAX, add_image, s);
 }
 
 void session_list_within(struct session *s, int64_t ms)

@@ -128,7 +128,6 @@ static void on_listed(struct docker *d)
 {
 	pthread_mutex_lock(&d->lock);
 	d->status.connects++;
-	d->relist = false; /* this was one */
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -28,6 +28,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "html": (faults.says(HTML), NO_JSON),
     "empty": (faults.says(b""), NO_JSON),
     "wrong type": (faults.says(b"[7]"), "is a|is missing|an object"),
+    "an error's body": (faults.says(b'{"message": "No such thing"}'), "is missing|is an object"),
     "half": (faults.truncated, NO_JSON),
     "reset within": (faults.reset_within, BROKEN),
     "longer than said": (faults.longer_than_said, BROKEN),
@@ -55,7 +56,7 @@ FEW = {
     "version": ("500", "html", "wrong type"),
     "info": ("500", "empty", "half"),
     "containers": ("500", "html", "wrong type", "half", "cut in a chunk"),
-    "image": ("500", "empty", "wrong type", "half", "reset within"),
+    "image": ("500", "empty", "wrong type", "an error's body", "half", "reset within"),
 }
 STREAM_ENDS = "the event stream broke|the engine ended the event stream|GET /events"
 

@@ -312,7 +312,7 @@ def converges(bed: Bed, reference: Reference, seed: int, mode: str) -> None:
     got = without_counters(lines_of(bed.space))
     raise AssertionError(
         f"seed {seed}, {mode}, {bed.engine_status()}: only fresh: {sorted(set(want) - set(got))}, "
-        f"only here: {sorted(set(got) - set(want))}"
+        f"only here: {sorted(set(got) - set(want))}\n{bed.daemon.log_text()[-1000:]}"
     )
 
 

@@ -66,8 +66,8 @@ static void try_lists(const char *text, size_t len)
 		inventory_keep_networks(v, ids, n, 1);
 		documents_free_ids(ids, n);
 	}
-	if (documents_image("i", text, len, &labels, &n, &err) == 0)
-		inventory_put_image(v, "i", true, labels, n);
+	if (documents_image("i", "abc", text, len, &labels, &n, &err) == 0)
+		inventory_put_image(v, "abc", labels, n, 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -165,13 +165,14 @@ static void test_unpublished_ports_are_left_out(void **state)
 
 static void bindings_are(const char *ports, const char *want)
 {
-	CLEANUP_FREE char *text = mem_printf("{\"HostConfig\": {\"PortBindings\": %s}}", ports);
+	CLEANUP_FREE char *text =
+		mem_printf("{\"Id\": \"c1\", \"HostConfig\": {\"PortBindings\": %s}}", ports);
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_BUF struct buf is = BUF_INIT;
 	struct model_port *items;
 	size_t n;
 
-	if (documents_bindings("c", text, strlen(text), &items, &n, &err) < 0)
+	if (documents_bindings("c", "c1", text, strlen(text), &items, &n, &err) < 0)
 		fail_msg("%s", error_text(&err));
 	for (size_t i = 0; i < n; i++) {
 		char addr[ADDR_TEXT_SIZE];

@@ -48,7 +48,7 @@ static int try_image(const char *text, size_t len, struct error *err)
 	struct model_label *labels = NULL;
 	size_t n;
 
-	return documents_image("GET /images/abc/json", text, len, &labels, &n, err);
+	return documents_image("GET /images/abc/json", "abc", text, len, &labels, &n, err);
 }
 
 static int try_event(const char *text, size_t len, struct error *err)

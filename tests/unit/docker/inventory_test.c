@@ -144,11 +144,11 @@ static void test_identity_waits_for_the_image(void **state)
 	inventory_put_containers(v, m, 1);
 	inventory_put_network(v, network("c1", "e1"), 2);
 	endpoints_are(v, "e1=?");
-	inventory_put_image(v, "sha256:aa", false, NULL, 0); /* it could not be read */
+	inventory_miss_image(v, "sha256:aa"); /* it could not be read */
 	endpoints_are(v, "e1=?");
-	assert_true(inventory_put_image(v, "sha256:aa", true, NULL, 0));
+	assert_true(inventory_put_image(v, "sha256:aa", NULL, 0, 1));
 	endpoints_are(v, "e1=db");
-	assert_false(inventory_put_image(v, "sha256:aa", true, NULL, 0));
+	assert_false(inventory_put_image(v, "sha256:aa", NULL, 0, 2));
 }
 
 static void add_text(void *data, const char *id)
@@ -234,19 +234,22 @@ static void test_image_labels(void **state)
 	from_image_are(v, "ab"); /* any may be, as long as nobody knows */
 	inventory_missing_images(v, add_text, &missing);
 	assert_string_equal(buf_text(&missing), "sha256:aa ");
-	assert_true(inventory_put_image(v, "sha256:aa", true, labels("a", "1"), 1));
-	from_image_are(v, "a");
-	assert_true(inventory_put_image(v, "sha256:aa", true, labels("a", "other"), 1));
-	from_image_are(v, "");
-	assert_true(inventory_put_image(v, "sha256:aa", false, NULL, 0));
+	assert_false(inventory_miss_image(v, "sha256:aa"));
 	from_image_are(v, "ab");
 	inventory_prune_images(v); /* so that it is asked for again */
 	buf_truncate(&missing, 0);
 	inventory_missing_images(v, add_text, &missing);
 	assert_string_equal(buf_text(&missing), "sha256:aa ");
 
-	inventory_put_image(v, "sha256:aa", true, labels("b", "2"), 1);
-	inventory_put_image(v, "sha256:bb", true, labels("b", "2"), 1);
+	assert_true(inventory_put_image(v, "sha256:aa", labels("a", "1"), 1, 2));
+	from_image_are(v, "a");
+	assert_true(inventory_put_image(v, "sha256:aa", labels("a", "other"), 1, 4));
+	from_image_are(v, "");
+	assert_false(inventory_put_image(v, "sha256:aa", labels("a", "1"), 1, 3)); /* overtaken */
+	assert_false(inventory_miss_image(v, "sha256:aa")); /* removed under its container */
+	from_image_are(v, "");
+	inventory_put_image(v, "sha256:aa", labels("b", "2"), 1, 5);
+	inventory_put_image(v, "sha256:bb", labels("b", "2"), 1, 5);
 	inventory_prune_images(v);
 	inventory_take_images(next, v);
 	inventory_put_containers(next, container("c1", "web"), 1);
@@ -254,6 +257,48 @@ static void test_image_labels(void **state)
 	buf_truncate(&missing, 0);
 	inventory_missing_images(next, add_text, &missing);
 	assert_string_equal(buf_text(&missing), "");
+	/* A session counts from the beginning. */
+	assert_true(inventory_put_image(next, "sha256:aa", labels("a", "1"), 1, 1));
+	from_image_are(next, "a");
+}
+
+static void test_images_are_read_again_in_turn(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	CLEANUP_BUF struct buf again = BUF_INIT;
+
+	(void)state;
+	inventory_put_image(v, "sha256:aa", NULL, 0, 3);
+	inventory_put_image(v, "sha256:bb", NULL, 0, 1);
+	inventory_put_image(v, "sha256:cc", NULL, 0, 2);
+	inventory_miss_image(v, "sha256:dd"); /* it is asked for anyway */
+	inventory_oldest_images(v, 2, add_text, &again);
+	assert_string_equal(buf_text(&again), "sha256:bb sha256:cc ");
+	inventory_put_image(v, "sha256:bb", NULL, 0, 4);
+	buf_truncate(&again, 0);
+	inventory_oldest_images(v, 9, add_text, &again);
+	assert_string_equal(buf_text(&again), "sha256:cc sha256:aa sha256:bb ");
+}
+
+/* What a full listing did not name does not come back by an answer that was asked for before. */
+static void test_an_answer_behind_a_full_listing(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	char *ids[] = {"n2"};
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "web"), 1);
+	inventory_put_network(v, network("c1", "e1"), 1);
+	inventory_keep_containers(v, 4);
+	inventory_keep_networks(v, ids, 1, 4);
+	inventory_keep_containers(v, 6); /* and nothing is kept of it */
+	inventory_keep_networks(v, ids, 1, 6);
+	assert_false(inventory_put_containers(v, container("c1", "web"), 3));
+	assert_false(inventory_put_network(v, network("c1", "e1"), 3));
+	endpoints_are(v, "");
+	assert_true(inventory_put_containers(v, container("c1", "web"), 7));
+	assert_true(inventory_put_network(v, network("c1", "e1"), 7));
+	endpoints_are(v, "e1=web");
 }
 
 int main(void)
@@ -267,6 +312,8 @@ int main(void)
 		cmocka_unit_test(test_published_ports_outlast_a_restart),
 		cmocka_unit_test(test_identity_waits_for_the_image),
 		cmocka_unit_test(test_image_labels),
+		cmocka_unit_test(test_images_are_read_again_in_turn),
+		cmocka_unit_test(test_an_answer_behind_a_full_listing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

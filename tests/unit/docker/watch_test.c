@@ -39,6 +39,8 @@
 	"{\"Type\": \"container\", \"Action\": \"" action "\", \"Actor\": {\"ID\": \"" container \
 	"\", \"Attributes\": {}}}"
 
+#define IMAGE(labels) "{\"Id\": \"sha256:aa\", \"Config\": {\"Labels\": {" labels "}}}"
+
 struct bed {
 	struct fake *fake;
 	struct docker *docker;
@@ -51,7 +53,7 @@ static int setup(void **state)
 	struct bed *b = mem_new(1, sizeof(*b));
 
 	b->fake = fake_new();
-	fake_image(b->fake, "sha256:aa", "{\"Config\": {\"Labels\": {\"from\": \"image\"}}}");
+	fake_image(b->fake, "sha256:aa", IMAGE("\"from\": \"image\""));
 	fake_network(b->fake, "n1", FRONT(ENDPOINT("c1", "e1", "172.30.0.2")));
 	fake_container(b->fake, "c1", CONTAINER("c1", "web", "\"from\": \"image\", \"a\": \"b\""));
 	*state = b;
@@ -207,9 +209,10 @@ static void test_ports_of_one_that_was_created(void **state)
 	start(b);
 	wait_until(b, is_connected);
 	fake_container(b->fake, "c2", CREATED);
-	fake_answer(b->fake, "/containers/c2/json", "200 OK",
-		    "{\"HostConfig\": {\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"\", "
-		    "\"HostPort\": \"8080\"}], \"81/tcp\": [{\"HostPort\": \"\"}]}}}");
+	fake_answer(
+		b->fake, "/containers/c2/json", "200 OK",
+		"{\"Id\": \"c2\", \"HostConfig\": {\"PortBindings\": {\"80/tcp\": [{\"HostIp\": \"\", "
+		"\"HostPort\": \"8080\"}], \"81/tcp\": [{\"HostPort\": \"\"}]}}}");
 	assert_true(fake_event(b->fake, CONTAINER_EVENT("create", "c2")));
 	wait_until(b, c2_publishes);
 	c = &b->model->containers[model_find_container(b->model, "c2")];
@@ -443,6 +446,65 @@ static void test_answer_of_another(void **state)
 	assert_int_equal(b->models, 1);
 }
 
+static bool e1_is_nobody(struct bed *b)
+{
+	return e1_is(b, "");
+}
+
+static bool e1_is_web(struct bed *b)
+{
+	return e1_is(b, "web");
+}
+
+static bool is_no_image(struct bed *b)
+{
+	return b->model &&
+	       in_state(b, DOCKER_CONNECTED, ": GET /images/sha256:aa/json: \"Id\" is missing");
+}
+
+/* The body of an error, with the status of an image without labels, of which every label would count. */
+static void test_image_that_is_none(void **state)
+{
+	struct bed *b = *state;
+
+	fake_image(b->fake, "sha256:aa", "{\"message\": \"No such image: sha256:aa\"}");
+	fake_container(b->fake, "c1",
+		       CONTAINER("c1", "web", "\"com.docker.compose.project\": \"shop\""));
+	start(b);
+	wait_until(b, is_no_image);
+	assert_true(e1_is_nobody(b));
+	fake_image(b->fake, "sha256:aa", IMAGE(""));
+	wait_until(b, e1_is_web);
+	wait_until(b, is_well);
+}
+
+static bool a_is_from_the_image(struct bed *b)
+{
+	return b->model && b->model->containers[0].labels[0].from_image;
+}
+
+static bool a_was_given(struct bed *b)
+{
+	return b->model && !a_is_from_the_image(b);
+}
+
+/* What was read wrongly of an image does not stay for ever. */
+static void test_image_is_read_again(void **state)
+{
+	struct bed *b = *state;
+
+	start_every(b, 1);
+	wait_until(b, a_was_given);
+	fake_image(b->fake, "sha256:aa", IMAGE("\"a\": \"b\""));
+	wait_until(b, a_is_from_the_image);
+	fake_image(b->fake, "sha256:aa", NULL); /* removed under its container */
+	fake_container(b->fake, "c1",
+		       CONTAINER("c1", "front-door", "\"from\": \"image\", \"a\": \"b\""));
+	wait_until(b, e1_is_renamed);
+	assert_true(a_is_from_the_image(b));
+	assert_false(b->model->containers[0].labels[1].from_image);
+}
+
 static bool is_garbage(struct bed *b)
 {
 	return in_state(b, DOCKER_CONNECTING,
@@ -660,6 +722,8 @@ int main(void)
 		T(test_stream_cut_mid_event),
 		T(test_listing_fails_half_way),
 		T(test_answer_wrong_later),
+		T(test_image_that_is_none),
+		T(test_image_is_read_again),
 		T(test_garbage),
 		T(test_answer_of_another),
 		T(test_bad_events),

@@ -1,0 +1,45 @@
+/*
+ * table: the engine's objects of one kind by their id, and when what is held of each was asked for.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quaywall/model.h"
+
+/* One of the engine's objects. */
+struct entry {
+	char *id;
+	uint64_t asked;
+	struct model *piece;	    /* NULL: gone (networks, containers), or an image */
+	bool known;		    /* images: their labels are */
+	bool bound;		    /* containers: their bindings are known, or were asked for */
+	struct model_label *labels; /* images */
+	size_t nlabels;
+};
+
+/* Sorted by id. Entries that are gone stay until the next full listing, and what was asked before that cannot make
+ * a new one: an answer that was on its way meanwhile does not bring the object back. */
+struct table {
+	struct entry *items;
+	size_t len, cap;
+	uint64_t floor; /* when the last full listing was asked for */
+};
+
+void entry_done(struct entry *e);
+
+void table_done(struct table *t);
+struct entry *table_find(const struct table *t, const char *id); /* NULL: there is none */
+/* That of ID, made if there is none. */
+struct entry *table_add(struct table *t, const char *id);
+
+/* ID is gone, as was asked for at ASKED. Whether it was there. */
+bool table_drop(struct table *t, const char *id, uint64_t asked);
+
+/* Removes the entries that GOES says so of. */
+void table_sweep(struct table *t, bool (*goes)(const struct entry *e, const void *data),
+		 const void *data);
+/* At the end of a full listing that was asked for at ASKED. */
+void table_sweep_gone(struct table *t, uint64_t asked);

@@ -22,6 +22,30 @@ static void add_bindings(void *data, const char *id)
 	jobs_add(&s->bindings, JOB_BINDINGS, id, false);
 }
 
+struct listed {
+	struct session *session;
+	uint64_t asked;
+	bool changed;
+};
+
+static void put_listed(void *data, struct model *piece)
+{
+	struct listed *l = data;
+
+	l->changed |= inventory_put_listed_network(l->session->inventory, piece, l->asked);
+}
+
+/* Of a network whose own document cannot be had its containers are not known, but it is: what its bridge carries is
+ * nobody's then, and refused. */
+static bool put_listed_networks(struct session *s, const struct job *job,
+				const struct http_reply *reply)
+{
+	struct listed l = {s, job->asked, false};
+
+	documents_listed_networks(reply->body, reply->len, put_listed, &l);
+	return l.changed;
+}
+
 static int take_network_list(struct session *s, const struct job *job,
 			     const struct http_reply *reply, bool *changed, struct error *err)
 {
@@ -38,6 +62,9 @@ static int take_network_list(struct session *s, const struct job *job,
 				 "GET /networks: no network at all, not even \"host\"");
 	}
 	*changed = inventory_keep_networks(s->inventory, ids, n, job->asked);
+	/* The first listing is nothing without all of them. */
+	if (s->listed)
+		*changed |= put_listed_networks(s, job, reply);
 	for (size_t i = 0; i < n; i++)
 		follow_add(s, JOB_NETWORK, ids[i], job->listing);
 	documents_free_ids(ids, n);
@@ -177,5 +204,9 @@ bool answers_take(struct session *s, const struct job *job, const struct http_re
 		return false;
 	}
 	session_note_trouble(s, &err);
+	/* The list tells of it, too. Where that cannot be read either, the next one is not as soon. */
+	if (job->kind == JOB_NETWORK && !s->listing &&
+	    !inventory_has_network(s->inventory, job->id))
+		session_list_within(s, 0);
 	return job->kind == JOB_IMAGE && inventory_miss_image(s->inventory, job->id);
 }

@@ -429,6 +429,39 @@ int documents_network_ids(const char *source, const char *text, size_t len, char
 	return 0;
 }
 
+static struct model *listed_network(const struct node *n)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_MODEL struct model *m = model_new();
+	struct model *ret;
+
+	m->networks = mem_new(1, sizeof(*m->networks));
+	m->nnetworks = 1;
+	if (node_is_object(n, &err) < 0 || read_network(n, m->networks, &err) < 0)
+		return NULL;
+	ret = m;
+	m = NULL;
+	return ret;
+}
+
+void documents_listed_networks(const char *text, size_t len,
+			       void (*each)(void *data, struct model *piece), void *data)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_JSON json_t *json = NULL;
+	struct node doc;
+
+	if (node_parse("GET /networks", -EPROTO, JSON_ARRAY, text, len, &json, &doc, &err) < 0)
+		return;
+	for (size_t i = 0; i < node_len(&doc); i++) {
+		struct node item = node_item(&doc, i);
+		struct model *piece = listed_network(&item);
+
+		if (piece)
+			each(data, piece);
+	}
+}
+
 /* ---- images ---- */
 
 int documents_image(const char *source, const char *id, const char *text, size_t len,

@@ -33,6 +33,11 @@ int documents_network_ids(const char *source, const char *text, size_t len, char
 			  size_t *ret_len, struct error *err);
 void documents_free_ids(char **ids, size_t n);
 
+/* The same: calls EACH with every network that is described well enough, without endpoints; the piece is EACH's. What
+ * is no list has none. */
+void documents_listed_networks(const char *text, size_t len,
+			       void (*each)(void *data, struct model *piece), void *data);
+
 /* GET /images/ID/json: the labels of the image's own configuration. The document must be that of ID: the body of an
  * error, which a proxy may hand on with the status 200, would be an image without labels. */
 int documents_image(const char *source, const char *id, const char *text, size_t len,

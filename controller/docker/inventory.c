@@ -194,6 +194,21 @@ bool inventory_put_network(struct inventory *v, struct model *piece, uint64_t as
 	return changed;
 }
 
+bool inventory_has_network(const struct inventory *v, const char *id)
+{
+	const struct entry *e = table_find(&v->networks, id);
+
+	return e && e->piece;
+}
+
+bool inventory_put_listed_network(struct inventory *v, struct model *piece, uint64_t asked)
+{
+	if (!inventory_has_network(v, piece->networks->id))
+		return inventory_put_network(v, piece, asked);
+	model_free(piece);
+	return false;
+}
+
 bool inventory_drop_network(struct inventory *v, const char *id, uint64_t asked)
 {
 	return table_drop(&v->networks, id, asked);

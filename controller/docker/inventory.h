@@ -23,6 +23,8 @@ void inventory_take_images(struct inventory *v, struct inventory *from);
 
 /* They take the ownership of PIECE (see documents.h). */
 bool inventory_put_network(struct inventory *v, struct model *piece, uint64_t asked);
+/* The same for a network of which nothing is held, as one without endpoints. */
+bool inventory_put_listed_network(struct inventory *v, struct model *piece, uint64_t asked);
 bool inventory_put_containers(struct inventory *v, struct model *piece, uint64_t asked);
 bool inventory_drop_network(struct inventory *v, const char *id, uint64_t asked);
 bool inventory_drop_container(struct inventory *v, const char *id, uint64_t asked);
@@ -71,6 +73,7 @@ void inventory_missing_containers(const struct inventory *v, const char *network
 /* Whether it is known of every endpoint in NETWORK whose it is. */
 bool inventory_knows_all_in(const struct inventory *v, const char *network);
 
+bool inventory_has_network(const struct inventory *v, const char *id);
 const char *inventory_network_named(const struct inventory *v, const char *name); /* id, or NULL */
 
 /* A model of all that is held, without the engine's own fields. The caller frees. */

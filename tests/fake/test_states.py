@@ -166,6 +166,24 @@ def bear(bed: Bed, state: Case, says: str, stays: bool) -> None:
     bed.stop()
 
 
+def test_a_new_network_that_cannot_be_inspected() -> None:
+    """The list tells of it: what its bridge carries is unknown, and refused, until its containers are known."""
+    with Bed(bridges={"br-shopfront": "172.18", "br-other": "172.19"}) as bed:
+        bed.start()
+        n = bed.engine.add_network(net("new", "172.19.0.0/16", "br-other"))
+        bed.engine.misbehave("^/networks/" + n.id, faults.status("500 Oops"))
+        c = container("shop", "db", 9)
+        bed.engine.add(c, n, endpoint(c, "172.19.0.9"))
+        bed.engine.emit(network_event("create", n), network_event("connect", n, c.id))
+        assert eventually(lambda: '"br-other" comment "new"' in bed.table()), bed.daemon.log_text()[-2000:]
+        assert "172.19.0.9" not in bed.table()
+        assert "HTTP status 500" in bed.error()
+        bed.engine.behave()
+        assert eventually(lambda: '"br-other" . 172.19.0.9 ' in bed.table())
+        bed.assert_right()
+        bed.stop()
+
+
 def test_states_that_cannot_be() -> None:
     def case(state: Case, says: str, stays: bool) -> Callable[[Bed], None]:
         return lambda bed: bear(bed, state, says, stays)

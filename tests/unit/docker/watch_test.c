@@ -428,6 +428,23 @@ static void test_answer_wrong_later(void **state)
 	assert_int_equal(fake_asked(b->fake, "/version"), 1);
 }
 
+/* Its containers are not known then, but it is: they are nobody, and refused. */
+static void test_new_network_that_cannot_be_read(void **state)
+{
+	struct bed *b = *state;
+
+	start(b);
+	wait_until(b, is_connected);
+	fake_network(b->fake, "z", EMPTY("z"));
+	fake_answer(b->fake, "/networks/z", FAKE_500);
+	assert_true(fake_event(b->fake, NETWORK_EVENT("create", "z", "")));
+	wait_until(b, has_two_networks);
+	assert_true(in_state(b, DOCKER_CONNECTED, "/networks/z: HTTP status 500"));
+	assert_true(e1_is(b, "web"));
+	fake_answer(b->fake, "/networks/z", FAKE_AS_USUAL);
+	wait_until(b, is_well);
+}
+
 static bool is_another_network(struct bed *b)
 {
 	return in_state(b, DOCKER_CONNECTED,
@@ -725,6 +742,7 @@ int main(void)
 		T(test_image_that_is_none),
 		T(test_image_is_read_again),
 		T(test_garbage),
+		T(test_new_network_that_cannot_be_read),
 		T(test_answer_of_another),
 		T(test_bad_events),
 		T(test_burst_of_events),

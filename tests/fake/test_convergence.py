@@ -1,7 +1,7 @@
 """However events come, and whatever answers go wrong on the way: once all is quiet, the kernel holds what a
 daemon that has just started would put there.
 
-QUAYWALL_FAKE_WALKS is how many random walks (default 24)."""
+QUAYWALL_FAKE_WALKS is how many random walks (default 100)."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bed import DIES, Bed, container, endpoint, eventually, side_by_side
 from engine import Container, Json, Network, container_event, network_event
 from place import Namespace
 
-WALKS = int(os.environ.get("QUAYWALL_FAKE_WALKS", "24"))
+WALKS = int(os.environ.get("QUAYWALL_FAKE_WALKS", "100"))
 STEPS = 30
 POLICY = """policy: shop
 for: {project: shop}

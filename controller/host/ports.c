@@ -184,13 +184,14 @@ static bool is_shared(const struct search *s, const struct model_endpoint *e)
 	return false;
 }
 
+/* Also by an end that is down: whoever shows another's MAC cannot show its own, and the one that is still to get
+ * its MAC shows nobody's. So of some containers with as many ends one is then to be seen nowhere. */
 static bool is_shown(const struct search *s, const struct model_endpoint *e)
 {
 	for (size_t i = 0; i < s->claimants.len; i++) {
 		const struct claimant *c = &s->claimants.items[i];
 
-		if (c->up && c->link->master == s->places[e->network].bridge &&
-		    same_mac(c->mac, e->mac))
+		if (c->link->master == s->places[e->network].bridge && same_mac(c->mac, e->mac))
 			return true;
 	}
 	return false;

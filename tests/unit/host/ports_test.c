@@ -135,6 +135,18 @@ static void test_who_is_being_started_hides_nothing(void **state)
 	assert_ports(h, starting, "p1 p2");
 }
 
+static void test_an_end_that_is_down_keeps_nobody_from_its_port(void **state)
+{
+	CLEANUP_HOST struct host *h = open_host();
+
+	(void)state;
+	add_port("p1", mac1, true);
+	add_port("p2", mac2, false);
+	assert_ports(h, both, "p1 -");
+	netns_set_up("p2x");
+	assert_ports(h, both, "p1 p2");
+}
+
 #define IN_NETNS(test) cmocka_unit_test_setup_teardown(test, netns_enter, netns_leave)
 
 int main(void)
@@ -145,6 +157,7 @@ int main(void)
 		IN_NETNS(test_what_two_show_is_nobodys),
 		IN_NETNS(test_who_hides_its_mac_may_show_the_one_of_a_port_that_is_down),
 		IN_NETNS(test_who_is_being_started_hides_nothing),
+		IN_NETNS(test_an_end_that_is_down_keeps_nobody_from_its_port),
 	};
 
 	/* 77 is a skipped test to meson. */

@@ -172,6 +172,12 @@ def udp(sport: int, dport: int, data: bytes) -> bytes:
     return struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
 
 
+def icmp4(kind: int, code: int, body: bytes) -> bytes:
+    """BODY is what follows the checksum."""
+    data = struct.pack("!BBH", kind, code, 0) + body
+    return data[:2] + struct.pack("!H", checksum(data)) + data[4:]
+
+
 def icmp6(src: str, dst: str, kind: int, body: bytes) -> bytes:
     """BODY is what follows the checksum."""
     data = struct.pack("!BBH", kind, 0, 0) + body
@@ -396,6 +402,7 @@ def attacks(me: Node, to: Node, gateway: Node, elsewhere: Node) -> dict[str, byt
         "ra behind router alert": w.router(me.link, wrap=hop_by_hop),
         "ra in an atomic fragment": w.router(me.link, wrap=fragment),
         "ra in a fragment": w.v6(src=me.link, dst="ff02::1", nexthdr=44, data=fragment(58, router[:24], 0, True)),
+        "mld query": w.icmp6(130, bytes(20), src=me.link, dst="ff02::1", wrap=hop_by_hop),
         "redirect": w.icmp6(137, redirect, src=me.link),
         "redirect of the gateway": w.icmp6(137, redirect, src=gateway.link),
         "dhcp server": w.v4(dst="255.255.255.255", to=BROADCAST, data=offer),

@@ -38,6 +38,7 @@
 #define DHCPV6_CLIENT 546
 
 /* ICMPv6 */
+#define MLD_QUERY	  130
 #define MLD_REPORT	  131
 #define MLD_DONE	  132
 #define ROUTER_SOLICIT	  133
@@ -183,14 +184,17 @@ static void write_own4(const struct writer *w)
 }
 
 /*
- * Router advertisements and redirects are the host's alone. A first fragment that does not show its ICMPv6
+ * Router advertisements, redirects and queries for listeners are the host's alone: who asks for listeners, and lets them
+ * take hours to answer, has the bridge forget them, and with them where neighbours are to be asked for. A first fragment that does not show its ICMPv6
  * type could be one; of later fragments no type shows, and they are nothing without the first.
  */
 static void write_own6(const struct writer *w)
 {
 	const char *end = w->c->unknown == UNKNOWN_REFUSE ? CHAIN_SPOOFED : CHAIN_AUDITED;
 	const struct icmpv6_range types[] = {
-		{0, ROUTER_SOLICIT - 1, VERDICT_ACCEPT, NULL},
+		{0, MLD_QUERY - 1, VERDICT_ACCEPT, NULL},
+		{MLD_QUERY, MLD_QUERY, VERDICT_GOTO, end},
+		{MLD_REPORT, MLD_DONE, VERDICT_ACCEPT, NULL},
 		{ROUTER_SOLICIT, ROUTER_SOLICIT, VERDICT_GOTO, CHAIN_SOLICIT},
 		{ROUTER_ADVERT, ROUTER_ADVERT, VERDICT_GOTO, end},
 		{NEIGHBOUR_SOLICIT, NEIGHBOUR_SOLICIT, VERDICT_GOTO, CHAIN_SOLICIT},
@@ -290,6 +294,7 @@ static void write_strangers(const struct writer *w)
 {
 	const char *end = w->c->unknown == UNKNOWN_REFUSE ? CHAIN_SPOOFED : CHAIN_AUDITED;
 	const struct icmpv6_range types[] = {
+		{MLD_QUERY, MLD_QUERY, VERDICT_GOTO, end},
 		{ROUTER_ADVERT, ROUTER_ADVERT, VERDICT_GOTO, end},
 		{NEIGHBOUR_SOLICIT, NEIGHBOUR_ADVERT, VERDICT_GOTO, CHAIN_STRANGERS_ND},
 		{REDIRECT, REDIRECT, VERDICT_GOTO, end},

@@ -87,6 +87,29 @@ static bool is_contested(const struct compiled *c, size_t endpoint, const struct
 	return false;
 }
 
+struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks)
+{
+	CLEANUP_FREE char *name = mem_printf("ends%s%s", blocks ? "_blocks" : "", family_digit[f]);
+
+	return set_get(w, name, blocks ? SET_INTERVAL : 0,
+		       FIELDS(FIELD_IFNAME, family_field(f), family_field(f)), NULL);
+}
+
+/* Who speaks as SPEAKER may speak of flows whose end is END. */
+static void add_ends(struct ruleset_set *set, const char *bridge, const struct addr_range *speaker,
+		     const struct addr_range *end, const char *comment)
+{
+	struct key first = {.len = 0}, last = {.len = 0};
+
+	key_ifname(&first, bridge);
+	key_addr(&first, &speaker->first);
+	key_addr(&first, &end->first);
+	key_ifname(&last, bridge);
+	key_addr(&last, &speaker->last);
+	key_addr(&last, &end->last);
+	set_add(set, &first, &last, comment);
+}
+
 static void write_endpoint(const struct writer *w, const struct identity *id, size_t endpoint)
 {
 	const struct model *m = w->c->model;
@@ -108,12 +131,29 @@ static void write_endpoint(const struct writer *w, const struct identity *id, si
 
 		if (is_contested(w->c, endpoint, &addrs[a]))
 			continue;
+		add_ends(ends_set(w, f, false), bridge, &range, &range, comment);
 		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 			if (kind_takes(&kinds[k], &addrs[a]))
 				add_to_map(w, &kinds[k], endpoint_map(w, &kinds[k], "", f, 0), id,
 					   bridge, &range, comment);
 		}
 	}
+}
+
+/* A router speaks of flows of those behind it, as they do themselves. */
+static void write_ends_block(const struct writer *w, const struct model_endpoint *e,
+			     const char *bridge, const struct addr_range *block)
+{
+	uint8_t family = block->first.family;
+	struct ruleset_set *set = ends_set(w, family == AF_INET6, true);
+	struct addr addrs[3];
+	size_t n = model_endpoint_addrs(e, addrs);
+
+	add_ends(set, bridge, block, block, NULL);
+	for (size_t i = 0; i < n; i++)
+		if (addrs[i].family == family)
+			add_ends(set, bridge, &(struct addr_range) {addrs[i], addrs[i]}, block,
+				 NULL);
 }
 
 /* `addresses:` of a document, by each bridge of the identity's endpoints. */
@@ -129,6 +169,7 @@ static void write_blocks(const struct writer *w, const struct identity *id)
 			const struct addr_range *range = &id->extra.items[r];
 			int f = range->first.family == AF_INET6;
 
+			write_ends_block(w, e, bridge, range);
 			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 				if (kind_takes(&kinds[k], &range->first))
 					add_to_map(w, &kinds[k],

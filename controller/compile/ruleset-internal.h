@@ -197,6 +197,10 @@ enum ruleset_load far_ifname(enum side side);
 /* self4, self6: bridge . address . address of a container that reaches itself */
 struct ruleset_set *self_set(const struct writer *w, int f);
 
+/* ends4, ends6: bridge . address . the same address, of each container; BLOCKS: ends_blocks4, ends_blocks6, with
+ * `addresses:` of policies on the right */
+struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks);
+
 #define SET_BRIDGES "bridges"
 
 bool has_chain(const struct compiled *c, const struct identity *id, enum side side);

@@ -18,6 +18,7 @@
 #define CHAIN_FROM_CONTAINERS "containers_send"
 #define CHAIN_TO_CONTAINERS   "containers_receive"
 #define CHAIN_HOST_CONTAINERS "containers_to_host"
+#define CHAIN_ICMP_ERRORS     "icmp_errors"
 
 /* ---- how a packet is refused ---- */
 
@@ -141,13 +142,19 @@ static void write_ranges(const struct writer *w, const char *prefix, const struc
 
 /* ---- rules that several base chains begin with ---- */
 
+/* Without antispoof a container may be another's router, and whoever wants to pretends to be an end. */
+static bool judges_errors(const struct writer *w)
+{
+	return w->c->enforcing && w->c->settings->antispoof;
+}
+
 /*
  * ct state established accept
- * ct state related meta l4proto icmp | ipv6-icmp accept
+ * ct state related meta l4proto icmp | ipv6-icmp accept, or jump icmp_errors
  *
  * Other related flows (helpers' expectations) are new flows to a policy.
  */
-static void write_replies(struct ruleset_chain *chain)
+static void write_replies(const struct writer *w, struct ruleset_chain *chain, bool from_host)
 {
 	static const uint8_t protocols[] = {IPPROTO_ICMP, IPPROTO_ICMPV6};
 	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
@@ -158,7 +165,63 @@ static void write_replies(struct ruleset_chain *chain)
 		rule = ruleset_add_rule(chain, NULL);
 		rule_ct_state(rule, CT_RELATED);
 		rule_l4proto(rule, protocols[i]);
+		if (from_host || !judges_errors(w))
+			rule_verdict(rule, VERDICT_ACCEPT, NULL);
+		else
+			rule_verdict(rule, VERDICT_JUMP, CHAIN_ICMP_ERRORS);
+	}
+}
+
+/* iifname . ip saddr . ct reply ip saddr @ends4 accept, and by who began the flow */
+static void match_ends(const struct writer *w, struct ruleset_chain *chain, int f, bool blocks)
+{
+	static const enum ruleset_load ends[2][2] = {{LOAD_CT_REPLY_IP, LOAD_CT_ORIG_IP},
+						     {LOAD_CT_REPLY_IP6, LOAD_CT_ORIG_IP6}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+		rule_lookup(rule, ends_set(w, f, blocks)->name, false,
+			    LOADS(LOAD_IIFNAME, family_saddr(f), ends[f][i]));
 		rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	}
+}
+
+/* iifname != @bridges ct original ip saddr != @subnets4 accept, and by who answers */
+static void match_routers(struct ruleset_chain *chain, int f)
+{
+	static const enum ruleset_load ends[2][2] = {{LOAD_CT_ORIG_IP, LOAD_CT_REPLY_IP},
+						     {LOAD_CT_ORIG_IP6, LOAD_CT_REPLY_IP6}};
+	CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
+
+	for (size_t i = 0; i < 2; i++) {
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+		rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
+		rule_lookup(rule, name, true, LOADS(ends[f][i]));
+		rule_verdict(rule, VERDICT_ACCEPT, NULL);
+	}
+}
+
+/*
+ * An ICMP error belongs to a flow for what it carries, whoever sends it: a third one could end flows, or make
+ * their packets small, and be heard by those whom it may not reach. From a container it belongs to a flow of its
+ * own; routers are outside, and on no flow within. Any other error is a flow of its sender's.
+ */
+static void write_errors(const struct writer *w)
+{
+	struct ruleset_chain *chain;
+
+	if (!judges_errors(w))
+		return;
+	chain = ruleset_add_chain(w->r, CHAIN_ICMP_ERRORS, HOOK_NONE, 0);
+	for (int f = 0; f < 2; f++) {
+		CLEANUP_FREE char *blocks = mem_printf("ends_blocks%s", family_digit[f]);
+
+		match_ends(w, chain, f, false);
+		if (ruleset_find_set(w->r, blocks))
+			match_ends(w, chain, f, true);
+		match_routers(chain, f);
 	}
 }
 
@@ -334,7 +397,7 @@ static void write_forward(const struct writer *w)
 	struct ruleset_chain *chain =
 		ruleset_add_chain(w->r, "forward", HOOK_FORWARD, PRIORITY_FILTER);
 
-	write_replies(chain);
+	write_replies(w, chain, false);
 	match_cut(w, chain);
 	write_needed(w, chain, false);
 	write_self(w, chain);
@@ -383,7 +446,7 @@ static void write_input(const struct writer *w)
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, "input", HOOK_INPUT, PRIORITY_FILTER);
 	struct ruleset_rule *rule;
 
-	write_replies(chain);
+	write_replies(w, chain, false);
 	match_cut(w, chain);
 	write_needed(w, chain, false);
 	rule = ruleset_add_rule(chain, NULL);
@@ -421,7 +484,7 @@ static void write_output(const struct writer *w)
 	struct ruleset_chain *chain =
 		ruleset_add_chain(w->r, "output", HOOK_OUTPUT, PRIORITY_FILTER);
 
-	write_replies(chain);
+	write_replies(w, chain, true);
 	match_cut(w, chain);
 	write_needed(w, chain, true);
 	/* By address alone: after the engine's DNAT the packet still shows lo as its way out. */
@@ -438,26 +501,16 @@ static void write_output(const struct writer *w)
 }
 
 /*
- * iifname @ports drop
+ * ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
  *
  * A packet in a frame to 01:80:c2:00:00:0x does not come by the bridge, but by its port itself, past every rule
- * that goes by @bridges. No other comes so.
+ * that goes by @bridges; also by a port that is not bound yet. No packet of IP is ever sent so.
  */
-static void write_ports(const struct writer *w, struct ruleset_chain *chain)
+static void write_link_groups(const struct writer *w, struct ruleset_chain *chain)
 {
-	struct ruleset_set *set = ruleset_add_set(w->r, "ports", 0, FIELDS(FIELD_IFNAME));
-	const struct model *m = w->c->model;
 	struct ruleset_rule *rule = ruleset_add_rule(chain, "past the bridge");
 
-	for (size_t i = 0; i < m->nendpoints; i++) {
-		struct key k = {.len = 0};
-
-		if (!m->endpoints[i].port[0])
-			continue;
-		key_ifname(&k, m->endpoints[i].port);
-		set_add(set, &k, NULL, NULL);
-	}
-	rule_lookup(rule, "ports", false, LOADS(LOAD_IIFNAME));
+	rule_expr(rule, EXPR_LINK_GROUP);
 	if (w->c->settings->counters)
 		rule_expr(rule, EXPR_COUNTER);
 	rule_verdict(rule, VERDICT_DROP, NULL);
@@ -479,7 +532,7 @@ static void write_raw(const struct writer *w)
 	if (w->c->settings->counters)
 		rule_expr(rule, EXPR_COUNTER);
 	rule_verdict(rule, VERDICT_DROP, NULL);
-	write_ports(w, chain);
+	write_link_groups(w, chain);
 }
 
 void write_skeleton(const struct writer *w)
@@ -489,6 +542,7 @@ void write_skeleton(const struct writer *w)
 	write_bridges(w);
 	write_ranges(w, "subnets", &w->c->reach);
 	write_ranges(w, "containers", &w->c->containers);
+	write_errors(w);
 	write_forward(w);
 	write_input(w);
 	write_output(w);

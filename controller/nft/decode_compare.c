@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
 
 #include "kinds.h"
@@ -69,6 +71,14 @@ static bool compare_ethertype(struct reading *d, const struct comparison *c)
 	return true;
 }
 
+/* Only ever before EXPR_LINK_GROUP, of which it is a part. */
+static bool compare_iiftype(const struct comparison *c)
+{
+	static const uint16_t ether = ARPHRD_ETHER;
+
+	return !c->negate && c->len == sizeof(ether) && memcmp(c->data, &ether, sizeof(ether)) == 0;
+}
+
 static bool compare_meta(struct reading *d, const struct comparison *c)
 {
 	if (!is_equality(c))
@@ -81,6 +91,8 @@ static bool compare_meta(struct reading *d, const struct comparison *c)
 		return compare_nfproto(d, c);
 	case NFT_META_PROTOCOL:
 		return compare_ethertype(d, c);
+	case NFT_META_IIFTYPE:
+		return compare_iiftype(c);
 	default:
 		if (c->len != 1)
 			return false;
@@ -258,8 +270,22 @@ static bool compare_fragment(struct reading *d, const struct comparison *c)
 	return true;
 }
 
+static bool compare_link_group(struct reading *d, const struct comparison *c)
+{
+	static const uint8_t mask[] = LINK_GROUP_MASK, group[] = LINK_GROUP;
+
+	if (c->op != NFT_CMP_EQ || c->len != sizeof(group) ||
+	    memcmp(c->slot->mask, mask, sizeof(mask)) != 0 ||
+	    memcmp(c->data, group, sizeof(group)) != 0)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = EXPR_LINK_GROUP});
+	return true;
+}
+
 static bool compare_link(struct reading *d, const struct comparison *c)
 {
+	if (c->slot->masked && c->slot->offset == 0)
+		return compare_link_group(d, c);
 	if (!is_equality(c) || c->slot->masked || c->slot->offset != ETHER_TYPE_OFFSET ||
 	    c->len != 2)
 		return false;
@@ -299,9 +325,10 @@ static bool compare(struct reading *d, const struct comparison *c)
 	case HELD_META:
 		return compare_meta(d, c);
 	case HELD_CT:
-		if (c->slot->key == NFT_CT_PROTO_DST && c->slot->original)
-			return compare_ports(d, c);
-		return !c->slot->original && compare_ct_bits(d, c);
+		if (c->slot->directed)
+			return c->slot->key == NFT_CT_PROTO_DST &&
+			       c->slot->offset == IP_CT_DIR_ORIGINAL && compare_ports(d, c);
+		return compare_ct_bits(d, c);
 	case HELD_PAYLOAD:
 		if (c->slot->size != c->len)
 			return false;

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
-#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
@@ -56,6 +55,7 @@ static uint32_t meta_size(uint32_t key)
 	case NFT_META_NFPROTO:
 		return 1;
 	case NFT_META_PROTOCOL:
+	case NFT_META_IIFTYPE:
 		return 2;
 	default:
 		return 0;
@@ -85,16 +85,26 @@ static bool read_payload(struct reading *d, const struct nftnl_expr *e)
 	       load(d, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG), held);
 }
 
+static uint32_t ct_size(uint32_t key)
+{
+	switch (key) {
+	case NFT_CT_PROTO_DST:
+		return 2;
+	case NFT_CT_SRC_IP6:
+		return 16;
+	default:
+		return 4;
+	}
+}
+
 static bool read_ct(struct reading *d, const struct nftnl_expr *e)
 {
 	struct slot held = {.held = HELD_CT, .key = nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY)};
 
-	held.size = held.key == NFT_CT_PROTO_DST ? 2 : 4;
-	if (nftnl_expr_is_set(e, NFTNL_EXPR_CT_DIR)) {
-		if (nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR) != IP_CT_DIR_ORIGINAL)
-			return false;
-		held.original = true;
-	}
+	held.size = ct_size(held.key);
+	held.directed = nftnl_expr_is_set(e, NFTNL_EXPR_CT_DIR);
+	if (held.directed)
+		held.offset = nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR);
 	return nftnl_expr_is_set(e, NFTNL_EXPR_CT_DREG) &&
 	       load(d, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG), held);
 }
@@ -157,9 +167,16 @@ static bool load_of(const struct slot *s, enum ruleset_load *ret)
 {
 	struct kind_load l = {.key = s->key, .offset = s->offset, .size = s->size};
 
-	if (s->masked || (s->held != HELD_META && s->held != HELD_PAYLOAD))
+	if (s->masked)
 		return false;
-	l.source = s->held == HELD_META ? SOURCE_META : SOURCE_PAYLOAD;
+	if (s->held == HELD_META)
+		l.source = SOURCE_META;
+	else if (s->held == HELD_PAYLOAD)
+		l.source = SOURCE_PAYLOAD;
+	else if (s->held == HELD_CT && s->directed)
+		l.source = SOURCE_CT;
+	else
+		return false;
 	return kind_load_of(&l, ret);
 }
 

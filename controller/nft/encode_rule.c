@@ -11,6 +11,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
 
 #include "kinds.h"
@@ -49,14 +50,15 @@ static void emit_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset
 	emit(rule, e);
 }
 
-static void emit_ct(struct nftnl_rule *rule, uint32_t key, bool original, uint32_t reg)
+/* DIRECTION: IP_CT_DIR_*, or -1 for what a flow has but once */
+static void emit_ct(struct nftnl_rule *rule, uint32_t key, int direction, uint32_t reg)
 {
 	struct nftnl_expr *e = nftnl_expr_alloc("ct");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
-	if (original)
-		nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
+	if (direction >= 0)
+		nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)direction);
 	emit(rule, e);
 }
 
@@ -105,7 +107,7 @@ static void emit_interface(struct nftnl_rule *rule, uint32_t key, const struct r
 /* ct state A,B; negated: ct state ! A,B */
 static void emit_ct_bits(struct nftnl_rule *rule, uint32_t key, uint32_t bits, bool negate)
 {
-	emit_ct(rule, key, false, FIRST_WORD);
+	emit_ct(rule, key, -1, FIRST_WORD);
 	emit_mask(rule, &bits, sizeof(bits));
 	emit_cmp(rule, negate ? NFT_CMP_EQ : NFT_CMP_NEQ, zeros, sizeof(bits));
 }
@@ -179,7 +181,7 @@ static void emit_th_dport(struct nftnl_rule *rule, const struct ruleset_expr *e)
 /* ct original proto-dst FIRST-LAST */
 static void emit_ct_orig_port(struct nftnl_rule *rule, const struct ruleset_expr *e)
 {
-	emit_ct(rule, NFT_CT_PROTO_DST, true, FIRST_WORD);
+	emit_ct(rule, NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, FIRST_WORD);
 	emit_ports(rule, e);
 }
 
@@ -249,6 +251,19 @@ static void emit_ether_type(struct nftnl_rule *rule, const struct ruleset_expr *
 	emit_equal(rule, e->negate, &type, sizeof(type));
 }
 
+/* ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00, and before, as nft has it: meta iiftype ether */
+static void emit_link_group(struct nftnl_rule *rule)
+{
+	static const uint8_t mask[] = LINK_GROUP_MASK, group[] = LINK_GROUP;
+	static const uint16_t ether = ARPHRD_ETHER;
+
+	emit_meta(rule, NFT_META_IIFTYPE, FIRST_WORD);
+	emit_equal(rule, false, &ether, sizeof(ether));
+	emit_payload(rule, NFT_PAYLOAD_LL_HEADER, 0, sizeof(mask), FIRST_WORD);
+	emit_mask(rule, mask, sizeof(mask));
+	emit_equal(rule, false, group, sizeof(group));
+}
+
 /* ip saddr PREFIX: of a prefix of whole bytes only those are loaded, of another all, behind a mask */
 static void emit_address(struct nftnl_rule *rule, const struct ruleset_expr *e, bool source)
 {
@@ -274,6 +289,8 @@ static void emit_load(struct nftnl_rule *rule, enum ruleset_load load, uint32_t 
 
 	if (l->source == SOURCE_META)
 		emit_meta(rule, l->key, reg);
+	else if (l->source == SOURCE_CT)
+		emit_ct(rule, l->key, (int)l->offset, reg);
 	else
 		emit_payload(rule, l->key, l->offset, l->size, reg);
 }
@@ -470,6 +487,9 @@ static void emit_expr(struct nftnl_rule *rule, uint8_t family, const struct rule
 		return;
 	case EXPR_ETHER_TYPE:
 		emit_ether_type(rule, e);
+		return;
+	case EXPR_LINK_GROUP:
+		emit_link_group(rule);
 		return;
 	case EXPR_IP_DADDR:
 	case EXPR_IP_SADDR:

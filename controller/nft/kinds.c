@@ -1,5 +1,6 @@
 #include "kinds.h"
 
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <sys/socket.h>
 
@@ -28,6 +29,10 @@ static const struct kind_load loads[] = {
 	[LOAD_ARP_ETHER] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 8, 6},
 	[LOAD_ARP_IP] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, 14, 4},
 	[LOAD_ND_TARGET] = {SOURCE_PAYLOAD, NFT_PAYLOAD_NETWORK_HEADER, ND_TARGET_OFFSET, 16},
+	[LOAD_CT_ORIG_IP] = {SOURCE_CT, NFT_CT_SRC_IP, IP_CT_DIR_ORIGINAL, 4},
+	[LOAD_CT_ORIG_IP6] = {SOURCE_CT, NFT_CT_SRC_IP6, IP_CT_DIR_ORIGINAL, 16},
+	[LOAD_CT_REPLY_IP] = {SOURCE_CT, NFT_CT_SRC_IP, IP_CT_DIR_REPLY, 4},
+	[LOAD_CT_REPLY_IP6] = {SOURCE_CT, NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, 16},
 };
 
 uint32_t kind_type(enum ruleset_field f)

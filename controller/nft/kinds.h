@@ -20,21 +20,32 @@ bool kind_field(uint32_t type, enum ruleset_field *ret);
 uint32_t kind_byte_order(enum ruleset_field f);
 
 /* How a part of a packet gets into a register. */
-enum kind_source { SOURCE_META, SOURCE_PAYLOAD };
+enum kind_source { SOURCE_META, SOURCE_PAYLOAD, SOURCE_CT };
 
 struct kind_load {
 	enum kind_source source;
-	uint32_t key;	       /* NFT_META_* or NFT_PAYLOAD_*_HEADER */
-	uint32_t offset, size; /* of a payload; size is also what a register takes of the others */
+	uint32_t key;	 /* NFT_META_*, NFT_PAYLOAD_*_HEADER or NFT_CT_* */
+	uint32_t offset; /* of a payload; of what is conntrack's, the direction */
+	uint32_t size;	 /* of a payload, and what a register takes of the others */
 };
 
 const struct kind_load *kind_load(enum ruleset_load load);
 bool kind_load_of(const struct kind_load *l, enum ruleset_load *ret);
 
 #define ETHER_TYPE_OFFSET 12 /* in an Ethernet header */
-#define NEXTHDR_OFFSET	  6  /* in an IPv6 header */
-#define HOPLIMIT_OFFSET	  7  /* likewise */
-#define ND_TARGET_OFFSET  48 /* behind it, and behind 8 bytes of an ICMPv6 header */
+/* ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 */
+#define LINK_GROUP_MASK                            \
+	{                                          \
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xf0 \
+	}
+#define LINK_GROUP                                 \
+	{                                          \
+		0x01, 0x80, 0xc2, 0x00, 0x00, 0x00 \
+	}
+
+#define NEXTHDR_OFFSET	 6  /* in an IPv6 header */
+#define HOPLIMIT_OFFSET	 7  /* likewise */
+#define ND_TARGET_OFFSET 48 /* behind it, and behind 8 bytes of an ICMPv6 header */
 
 #define FRAGMENT_HEADER 44 /* the extension header of a fragment */
 #define FRAGMENT_OFFSET 2  /* in an IPv6 fragment header, of the 13 bits of the offset */

@@ -18,7 +18,7 @@ struct slot {
 	enum held held;
 	uint32_t key; /* NFT_META_*, NFT_PAYLOAD_*, NFT_CT_* */
 	uint32_t offset, size;
-	bool original; /* of NFT_CT_*: with that direction */
+	bool directed; /* of NFT_CT_*: offset is the direction */
 	bool masked;
 	uint8_t mask[16];
 };

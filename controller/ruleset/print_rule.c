@@ -12,13 +12,24 @@ static const char *const verdict_names[] = {
 };
 
 static const char *const load_names[] = {
-	[LOAD_IIFNAME] = "iifname",	    [LOAD_OIFNAME] = "oifname",
-	[LOAD_IP_SADDR] = "ip saddr",	    [LOAD_IP_DADDR] = "ip daddr",
-	[LOAD_IP6_SADDR] = "ip6 saddr",	    [LOAD_IP6_DADDR] = "ip6 daddr",
-	[LOAD_L4PROTO] = "meta l4proto",    [LOAD_TH_DPORT] = "th dport",
-	[LOAD_TH_SPORT] = "th sport",	    [LOAD_ICMPV6_TYPE] = "icmpv6 type",
-	[LOAD_ETHER_SADDR] = "ether saddr", [LOAD_ARP_ETHER] = "arp saddr ether",
-	[LOAD_ARP_IP] = "arp saddr ip",	    [LOAD_ND_TARGET] = "@nh,384,128",
+	[LOAD_IIFNAME] = "iifname",
+	[LOAD_OIFNAME] = "oifname",
+	[LOAD_IP_SADDR] = "ip saddr",
+	[LOAD_IP_DADDR] = "ip daddr",
+	[LOAD_IP6_SADDR] = "ip6 saddr",
+	[LOAD_IP6_DADDR] = "ip6 daddr",
+	[LOAD_L4PROTO] = "meta l4proto",
+	[LOAD_TH_DPORT] = "th dport",
+	[LOAD_TH_SPORT] = "th sport",
+	[LOAD_ICMPV6_TYPE] = "icmpv6 type",
+	[LOAD_ETHER_SADDR] = "ether saddr",
+	[LOAD_ARP_ETHER] = "arp saddr ether",
+	[LOAD_ARP_IP] = "arp saddr ip",
+	[LOAD_ND_TARGET] = "@nh,384,128",
+	[LOAD_CT_ORIG_IP] = "ct original ip saddr",
+	[LOAD_CT_ORIG_IP6] = "ct original ip6 saddr",
+	[LOAD_CT_REPLY_IP] = "ct reply ip saddr",
+	[LOAD_CT_REPLY_IP6] = "ct reply ip6 saddr",
 };
 
 static const struct {
@@ -227,6 +238,9 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 		return;
 	case EXPR_ETHER_TYPE:
 		add_ether_type(e, op, out);
+		return;
+	case EXPR_LINK_GROUP:
+		buf_str(out, "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00");
 		return;
 	case EXPR_IP_DADDR:
 		add_address("daddr", e, op, out);

@@ -101,6 +101,10 @@ enum ruleset_load {
 	LOAD_ARP_IP,	  /* arp saddr ip */
 	LOAD_ND_TARGET,	  /* @nh,384,128: 16 bytes behind an IPv6 header and 8 of ICMPv6, where
 				 * neighbour discovery has its target if no other header is between */
+	LOAD_CT_ORIG_IP,  /* ct original ip saddr: who began the flow */
+	LOAD_CT_ORIG_IP6,
+	LOAD_CT_REPLY_IP, /* ct reply ip saddr: who answers, behind any translation */
+	LOAD_CT_REPLY_IP6,
 };
 
 enum ruleset_expr_kind {
@@ -122,6 +126,7 @@ enum ruleset_expr_kind {
 	EXPR_NEXTHDR,	     /* ip6 nexthdr [!=] NUMBER: of the first header */
 	EXPR_LATER_FRAGMENT, /* frag frag-off != 0: IPv6, and not the first fragment */
 	EXPR_ETHER_TYPE,     /* ether type [!=] NUMBER, as on the wire: a VLAN tag shows */
+	EXPR_LINK_GROUP,     /* ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 */
 	EXPR_IP_DADDR,	     /* ip daddr [!=] PREFIX, or ip6 */
 	EXPR_IP_SADDR,	     /* ip saddr [!=] PREFIX, or ip6 */
 	EXPR_LOOKUP,	     /* LOADS [!=] @SET */

@@ -1,6 +1,7 @@
 """A container may use its own addresses alone: frames of raw sockets, on real engines."""
 
 import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Callable
@@ -9,7 +10,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bed import Ask, Container, Quaywall  # noqa: E402
 from checks import Bed, hold  # noqa: E402
-from frames import BROADCAST, Ear, Node, Pen, arrivals, attacks, legitimate, packet_socket, udp, udp_socket  # noqa: E402
+from frames import (  # noqa: E402
+    BROADCAST,
+    ETH_P_IP,
+    Ear,
+    Node,
+    Pen,
+    arrivals,
+    attacks,
+    ether,
+    icmp4,
+    ipv4,
+    ipv6,
+    legitimate,
+    packet_socket,
+    udp,
+    udp_socket,
+)
 
 Make = Callable[..., Quaywall]
 POLICY = """
@@ -144,3 +161,103 @@ def test_an_address_taken_over_while_the_daemon_is_dead_is_refused(clean: Bed, q
     thief = clean.engine.run("thief", "front", flags=["--ip", address])
     assert node(thief).ip4 == address
     hold([], [Ask(thief.at(), node(pair.db).ip4, "tcp", 5432)])
+
+
+FLOWS = """
+policy: shop
+for: {project: shop}
+allow:
+  - {from: {service: web}, to: [{service: db}, world]}
+"""
+
+
+def error4(sender: Node, to: Node, inner: bytes, name: str) -> bytes:
+    """Port unreachable, with NAME behind the packet that it is about."""
+    data = icmp4(3, 3, bytes(4) + inner + name.encode())
+    return ether(to.mac, sender.mac, ETH_P_IP, ipv4(sender.ip4, to.ip4, 1, data))
+
+
+def error6(sender: Node, to: Node, inner: bytes, name: str) -> bytes:
+    return Pen(sender, to, sender).icmp6(1, struct.pack("!I", 0) + inner + name.encode())
+
+
+def link_mac(shown: str) -> str:
+    return shown.split("link/ether ")[1].split()[0]
+
+
+class Errors:
+    """web asks db and outside, and hears ICMP errors about that: of db, of a third one, and of outside."""
+
+    def __init__(self, pair: Pair, third: Container) -> None:
+        lan, engine = pair.bed.lan, pair.bed.engine
+        self.web, self.db, self.third = node(pair.web), node(pair.db), node(third)
+        sent = udp(4000, 53, b"quaywall")
+        within4 = ipv4(self.web.ip4, self.db.ip4, 17, sent)
+        within6 = ipv6(self.web.ip6, self.db.ip6, 17, sent)
+        out = Node(
+            link_mac(lan.outside.net("ip", "-o", "link", "show", "lan0")), lan.addr4, lan.addr6
+        )
+        host = Node(link_mac(engine.host("ip", "-o", "link", "show", "lan0")), lan.host4, lan.host6)
+        by_host = Node(host.mac, self.web.ip4, self.web.ip6)
+        translated = ipv4(lan.host4, lan.addr4, 17, sent)
+        self.asks = [
+            Pen(self.web, self.db, pair.gateway).v4(),
+            Pen(self.web, self.db, pair.gateway).v6(),
+            Pen(self.web, pair.gateway, pair.gateway).v4(dst=lan.addr4),
+        ]
+        self.mouths = {
+            "web": packet_socket(pair.web.netns, "eth0"),
+            "db": packet_socket(pair.db.netns, "eth0"),
+            "third": packet_socket(third.netns, "eth0"),
+            "outside": packet_socket(lan.netns, "lan0"),
+        }
+        self.ear = Ear([(pair.web.netns, "eth0")])
+        self.errors = {
+            "db4": error4(self.db, self.web, within4, "db4"),
+            "db6": error6(self.db, self.web, within6, "db6"),
+            "third4": error4(self.third, self.web, within4, "third4"),
+            "third6": error6(self.third, self.web, within6, "third6"),
+            "outside4": error4(out, by_host, within4, "outside4"),
+            "outside4 of its own": error4(out, host, translated, "outside4 of its own"),
+        }
+
+    def heard(self) -> set[str]:
+        for frame in self.asks:
+            self.mouths["web"].send(frame)
+        self.ear.heard()
+        for name, frame in self.errors.items():
+            self.mouths[name.rstrip("46") if " " not in name else "outside"].send(frame)
+        heard = self.ear.heard()
+        return {name for name in self.errors if any(f.endswith(name.encode()) for f in heard)}
+
+    def close(self) -> None:
+        for s in (self.ear, *self.mouths.values()):
+            s.close()
+
+
+def test_errors_about_a_flow_come_from_its_ends(clean: Bed, quaywall: Make) -> None:
+    """Conntrack takes an ICMP error for the flow's that it quotes, whoever sends it."""
+    pair = Pair(clean)
+    third = clean.engine.run("blog-third-1", "front", service="blog/third")
+    q = quaywall(clean)
+    q.policy("shop", FLOWS)
+    errors = Errors(pair, third)
+    own = {"db4", "db6", "outside4 of its own"}
+    try:
+        assert errors.heard() >= own | {"third4", "third6"}
+        q.start()
+        hold([Ask(pair.web.at(), errors.db.ip4, "udp", 53)])
+        assert errors.heard() == own
+    finally:
+        errors.close()
+
+
+def test_one_interface_that_is_down_keeps_nobody_from_its_port(clean: Bed, quaywall: Make) -> None:
+    """Whoever has its own interface down may not cut off the others when the daemon starts anew."""
+    pair = Pair(clean)
+    third = clean.engine.run("blog-third-1", "front", service="blog/third")
+    q = quaywall(clean)
+    q.policy("shop", FLOWS)
+    third.ip("link", "set", "eth0", "down")
+    q.start()
+    hold([Ask(pair.web.at(), node(pair.db).ip4, "tcp", 5432)])

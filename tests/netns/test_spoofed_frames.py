@@ -107,6 +107,7 @@ def test_what_is_its_own_passes_and_nothing_else(bridge: Bridge) -> None:
     assert set(legitimate_frames) - bridge.arrive(legitimate_frames) == set()
 
 
+STRANGER = "02:00:00:00:00:99"
 GROUPS = [f"01:80:c2:00:00:{n:02x}" for n in range(16)]
 LISTEN = """
 import socket
@@ -135,8 +136,20 @@ def test_frames_to_group_addresses_turn_no_traffic(bridge: Bridge) -> None:
         assert (0x0E in drawn) if not enforced else drawn == set()
 
 
-def test_packets_in_them_reach_the_host_no_more(bridge: Bridge) -> None:
-    """They come by the port, not by the bridge that the policies' rules name."""
+@pytest.mark.parametrize("bound", [True, False])
+def test_packets_in_them_reach_the_host_no_more(bridge: Bridge, bound: bool) -> None:
+    """They come by the port, not by the bridge that the policies' rules name; also by one that is nobody's yet."""
+    place = None if bound else attach(bridge.daemon, "172.18.0.99/16", STRANGER)
+    mouth = packet_socket(bridge.netns(place), "eth0") if place else bridge.mouth
+    try:
+        packets_in_frames_to_groups(bridge, mouth)
+    finally:
+        if place:
+            mouth.close()
+            place.close()
+
+
+def packets_in_frames_to_groups(bridge: Bridge, mouth: socket.socket) -> None:
     w = Pen(WEB, DB, bridge.gateway)
     frames = {
         f"{group[-2:]} {src}": w.v4(
@@ -154,7 +167,7 @@ def test_packets_in_them_reach_the_host_no_more(bridge: Bridge) -> None:
         try:
             assert listener.stdout and listener.stdout.readline() == "up\n"
             for frame in frames.values():
-                bridge.mouth.send(frame)
+                mouth.send(frame)
             end = 'import socket; socket.socket(2, 2).sendto(b"end", ("127.0.0.1", 9999))'
             bridge.host.run("/usr/bin/python3", "-c", end)
             heard = set(listener.communicate(timeout=20)[0].split("\n")) - {""}

@@ -163,6 +163,8 @@ static void add_concatenated_sets(struct ruleset *r)
 	s = SET(r, "publish_shop/web.tcp4", SET_INTERVAL, FIELD_IPV4, FIELD_PORT);
 	sample_element(s, "0.0.0.0-255.255.255.255|443", VERDICT_NONE, NULL, "shop.yaml:20");
 	sample_element(s, "10.0.0.0-10.0.0.255|80", VERDICT_NONE, NULL, NULL);
+	SET(r, "q_flows4", 0, FIELD_IFNAME, FIELD_IPV4, FIELD_IPV4);
+	SET(r, "q_flows6", 0, FIELD_IFNAME, FIELD_IPV6, FIELD_IPV6);
 	s = SET(r, "q_out_if", 0, FIELD_IFNAME, FIELD_IPV6, FIELD_PORT);
 	sample_element(s, "br-a|fd00::1|80", VERDICT_NONE, NULL, NULL);
 }
@@ -323,6 +325,14 @@ static void add_matches(struct ruleset *r)
 	     {.kind = EXPR_TCP_NOT_SYN});
 	RULE(c, VERDICT_ACCEPT, {.kind = EXPR_HOPLIMIT, .number = 255},
 	     LOOKUP("q_nd", LOAD_ICMPV6_TYPE));
+	RULE(c, VERDICT_ACCEPT, LOOKUP("q_flows4", LOAD_IIFNAME, LOAD_IP_SADDR, LOAD_CT_REPLY_IP));
+	RULE(c, VERDICT_ACCEPT, LOOKUP("q_flows6", LOAD_IIFNAME, LOAD_IP6_SADDR, LOAD_CT_ORIG_IP6));
+	RULE(c, VERDICT_ACCEPT, LOOKUP("q_subnets4", LOAD_CT_ORIG_IP),
+	     {.kind = EXPR_LOOKUP,
+	      .negate = true,
+	      .name = (char *)"q_subnets6",
+	      LOADS(LOAD_CT_REPLY_IP6)});
+	RULE(c, VERDICT_DROP, {.kind = EXPR_LINK_GROUP});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL, .negate = true});
 }

@@ -184,9 +184,11 @@ static void write_own4(const struct writer *w)
 }
 
 /*
- * Router advertisements, redirects and queries for listeners are the host's alone: who asks for listeners, and lets them
- * take hours to answer, has the bridge forget them, and with them where neighbours are to be asked for. A first fragment that does not show its ICMPv6
- * type could be one; of later fragments no type shows, and they are nothing without the first.
+ * Router advertisements, redirects and queries for listeners are the host's alone: who asks for listeners, and lets
+ * them take hours to answer, has the bridge forget them, and with them where neighbours are to be asked for.
+ *
+ * A first fragment that does not show its ICMPv6 type could be one; of later fragments no type shows, and they are
+ * nothing without the first.
  */
 static void write_own6(const struct writer *w)
 {

@@ -92,8 +92,9 @@ static bool is_batch(const void *data, size_t len)
 {
 	const struct nlmsghdr *m = data;
 
-	/* RTM_NEWLINK has the same number, and is longer. */
-	return len >= sizeof(*m) && m->nlmsg_type == NFNL_MSG_BATCH_BEGIN &&
+	/* RTM_NEWLINK has the same number, and is longer. One that holds nothing but its end changes nothing. */
+	return len > 2 * NLMSG_SPACE(sizeof(struct nfgenmsg)) &&
+	       m->nlmsg_type == NFNL_MSG_BATCH_BEGIN &&
 	       m->nlmsg_len == NLMSG_LENGTH(sizeof(struct nfgenmsg));
 }
 

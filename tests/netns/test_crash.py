@@ -5,7 +5,6 @@ nothing is lost that should.
 QUAYWALL_CRASH_KILLS is how often it is killed at random (40), QUAYWALL_CRASH_POINTS at how many messages of each
 story (6, and before and after each transaction; 0: at each)."""
 
-import json
 import os
 import random
 import signal
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -42,20 +41,7 @@ SECOND = (
 """
 )
 
-State = dict[str, Any]
-
-
-def without_counts(found: Any) -> Any:
-    """Without what differs between two of the same."""
-    if isinstance(found, dict):
-        return {
-            k: without_counts(v)
-            for k, v in found.items()
-            if k not in ("handle", "packets", "bytes", "flags", "metainfo")
-        }
-    if isinstance(found, list):
-        return sorted((without_counts(f) for f in found), key=json.dumps)
-    return found
+Rules = list[tuple[str, str]]
 
 
 class Scene:
@@ -117,23 +103,14 @@ class Scene:
         self.kill()
         return died
 
-    def kernel(self) -> Any:
-        """Both tables, or what there is of them."""
-        found = []
-        for family in ("inet", "bridge"):
-            done = self.daemon.space.call("nft", "-j", "list", "table", family, "quaywall")
-            if done.returncode == 0:
-                found += json.loads(done.stdout)["nftables"]
-        return without_counts(found)
-
-    def settled(self, text: str, cached: bool) -> Any:
+    def settled(self, text: str, cached: bool) -> Rules:
         """What the kernel has once the daemon is through with this."""
         self.policy(text)
         (self.come if cached else self.go)()
         self.daemon.verb("reload")
         elements = "172.18.0.4"
         assert eventually(lambda: (elements in self.daemon.table()) == cached)
-        return self.kernel()
+        return self.daemon.rules()
 
     def close(self) -> None:
         self.engine.close()
@@ -211,16 +188,16 @@ STORIES: dict[str, Story] = {
 }
 
 
-def rehearse(scene: Scene, story: Story) -> tuple[list[tuple[int, int, Action]], Any, Any]:
+def rehearse(scene: Scene, story: Story) -> tuple[list[tuple[int, int, Action]], Rules, Rules]:
     """Where the story can be interrupted, what the kernel has before it and what after."""
     before, act = story
     before(scene)
-    old = scene.kernel()
+    old = scene.daemon.rules()
     counts = [scene.shim.count(k) for k in range(3)]
     act(scene)
-    assert eventually(lambda: scene.kernel() != old)
+    assert eventually(lambda: scene.daemon.rules() != old)
     time.sleep(1)
-    new = scene.kernel()
+    new = scene.daemon.rules()
     sent, received, batches = (scene.shim.count(k) - counts[k] for k in range(3))
     scene.kill()
     points = [(SENT, n, a) for n in range(1, sent + 1) for a in (Action.KILL_BEFORE, Action.KILL_AFTER)]
@@ -240,12 +217,12 @@ def test_killed_between_any_two_messages(scene: Scene, name: str) -> None:
     found = {"old": 0, "new": 0, "not reached": 0}
     for kind, number, action in points:
         before(scene)
-        assert scene.kernel() == old
+        assert scene.daemon.rules() == old
         scene.shim.arm(kind, number, action)
         act(scene)
         died = scene.dies()
         scene.shim.disarm()
-        now = scene.kernel()
+        now = scene.daemon.rules()
         assert now in (old, new), (name, kind, number, action)
         found["not reached" if not died else "new" if now == new else "old"] += 1
     print(f"{name}: {len(points)} points: {found}")
@@ -297,7 +274,7 @@ def test_killed_at_random_moments(scene: Scene, traffic: Traffic) -> None:
         for _ in range(KILLS):
             time.sleep(moments.choice((0.05, 0.2, 0.6)) * moments.random())
             scene.kill()
-            found[rulesets.index(scene.kernel())] += 1
+            found[rulesets.index(scene.daemon.rules())] += 1
             scene.start(wait_for="")
     finally:
         churn.stop()

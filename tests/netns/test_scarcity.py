@@ -34,13 +34,6 @@ def shim(daemon: Daemon) -> Iterator[Shim]:
         made.close()
 
 
-def rules(daemon: Daemon) -> list[str]:
-    """Of both tables, in an order that does not depend on the kernel's hashes; without the owner."""
-    text = daemon.table() + daemon.table("bridge")
-    words = re.sub(r"^(\tflags|table).*$", "", text, flags=re.M)
-    return sorted(re.split(r"[,\n]\s*|elements = \{ ?| \}", words))
-
-
 def limit(process: "subprocess.Popen[bytes]", what: str) -> None:
     subprocess.run(["prlimit", "--pid", str(process.pid), what], check=True)
 
@@ -56,7 +49,7 @@ def cpu(process: "subprocess.Popen[bytes]") -> float:
 def test_no_descriptors_at_the_start(daemon: Daemon) -> None:
     """It starts or says why not; the rules of the last run stay."""
     daemon.stop(daemon.start(), signal.SIGKILL)
-    before = rules(daemon)
+    before = daemon.rules()
     started = 0
     for most in (4, 5, 6, 7, 8, 10, 12, 14, 16, 20):
         daemon.log.write_text("", encoding="utf-8")
@@ -76,7 +69,7 @@ def test_no_descriptors_at_the_start(daemon: Daemon) -> None:
             assert process.returncode in (2, 3, 127), most
             assert daemon.log_text(), most
         daemon.stop(process, signal.SIGKILL)
-        assert rules(daemon) == before, most
+        assert daemon.rules() == before, most
     assert started
 
 
@@ -86,7 +79,7 @@ def test_no_descriptors_while_it_runs(daemon: Daemon) -> None:
         manager.bind(str(path))
         manager.settimeout(20)
         process = daemon.start(env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"})
-        before = rules(daemon)
+        before = daemon.rules()
         used_up = len(os.listdir(f"/proc/{process.pid}/fd"))
         limit(process, f"--nofile={used_up}:1024")
         with socket.socket(socket.AF_UNIX) as waiting:
@@ -104,7 +97,7 @@ def test_no_descriptors_while_it_runs(daemon: Daemon) -> None:
                 pass
             time.sleep(3)
             assert cpu(process) - used < 1
-            assert rules(daemon) == before
+            assert daemon.rules() == before
         limit(process, "--nofile=1024:1024")
         assert eventually(lambda: not daemon.allows(*WEB_TO_DB), 20)
         assert daemon.call("status").returncode == 0
@@ -124,19 +117,19 @@ def test_no_memory(daemon: Daemon) -> None:
     """It aborts, wherever it is then; the next start takes over."""
     unsanitized(daemon)
     process = daemon.start()
-    before = rules(daemon)
+    before = daemon.rules()
     size = int(re.findall(r"VmSize:\s*(\d+)", Path(f"/proc/{process.pid}/status").read_text())[0])
     limit(process, f"--as={(size + 200) * 1024}:unlimited")
     long = ", ".join(f"10.{i >> 8}.{i & 255}.0/25" for i in range(40000))
     daemon.policy(POLICY + f"  - {{from: {{cidr: [{long}]}}, to: {{service: db}}}}\n")
     assert process.wait(timeout=60) == -signal.SIGABRT
     daemon.processes.remove(process)
-    assert rules(daemon) == before
+    assert daemon.rules() == before
     daemon.policy(TIGHTER)
     for more in (0, 500, 2000, 5000):
         argv = ["run", "--once", "--policies", str(daemon.policies), "--snapshot", str(daemon.snapshot)]
         done = daemon.call(*argv, enter=("prlimit", f"--as={(size // 4 + more) * 1024}", "--"))
-        assert done.returncode == 0 or rules(daemon) == before
+        assert done.returncode == 0 or daemon.rules() == before
     daemon.start()
     assert not daemon.allows(*WEB_TO_DB)
 
@@ -154,7 +147,7 @@ def test_a_full_disk(daemon: Daemon) -> None:
         assert eventually(lambda: not daemon.allows(*WEB_TO_DB))
         done = subprocess.run(daemon.argv("status"), stdout=full, stderr=subprocess.PIPE, check=False)
         assert done.returncode == 3 and b"No space left" in done.stderr
-    before = rules(daemon)
+    before = daemon.rules()
     daemon.stop(process, signal.SIGKILL)
     fill = "mount -t tmpfs -o size=4k,nr_inodes=2 none $0 && : >$0/one; exec \"$@\""
     run = daemon.folder / "run"
@@ -162,7 +155,7 @@ def test_a_full_disk(daemon: Daemon) -> None:
     daemon.control = run / "control"
     done = daemon.call(*argv, enter=("unshare", "--mount", "sh", "-c", fill, str(run)))
     assert done.returncode == 2 and "No space left on device" in done.stderr
-    assert rules(daemon) == before
+    assert daemon.rules() == before
 
 
 # ---- netlink ----
@@ -171,12 +164,12 @@ def test_a_full_disk(daemon: Daemon) -> None:
 @pytest.mark.parametrize("code", [errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.EINTR, errno.EIO])
 def test_a_transaction_that_cannot_be_sent(daemon: Daemon, shim: Shim, code: int) -> None:
     daemon.start(env=shim.env)
-    before = rules(daemon)
+    before = daemon.rules()
     shim.arm(BATCH, 1, Action.FAIL, code, ALWAYS)
     daemon.policy(TIGHTER)
     assert eventually(lambda: shim.fired > 0)
     assert eventually(lambda: daemon.call("status").returncode == 1)
-    assert rules(daemon) == before
+    assert daemon.rules() == before
     assert os.strerror(code) in daemon.log_text()
     shim.disarm()
     assert eventually(lambda: daemon.call("status").returncode == 0, 20)
@@ -187,16 +180,16 @@ def test_answers_that_are_lost(daemon: Daemon, shim: Shim) -> None:
     """ENOBUFS, at each one of a change and at every so-manieth of a start. Whether a transaction was taken is not
     known then: it is not sent again as it is."""
     daemon.start(env=shim.env)
-    loose = rules(daemon)
+    loose = daemon.rules()
     for number in range(1, 8):
         shim.arm(RECEIVED, number, Action.FAIL)
         daemon.policy(TIGHTER if number % 2 else POLICY)
         daemon.call("reload")
         assert eventually(lambda: daemon.allows(*WEB_TO_DB) != number % 2, 20), number
         assert eventually(lambda: daemon.call("status").returncode == 0, 20), number
-        assert (rules(daemon) == loose) != number % 2
+        assert (daemon.rules() == loose) != number % 2
     shim.disarm()
-    tight = rules(daemon)
+    tight = daemon.rules()
     assert "no-policies" not in daemon.log_text()
     for number in (1, 2, 4, 8, 20, 60, 120):
         daemon.stop(daemon.processes[0], signal.SIGKILL)
@@ -204,7 +197,7 @@ def test_answers_that_are_lost(daemon: Daemon, shim: Shim) -> None:
         daemon.start(wait_for="", env=shim.env)
         if daemon.processes[0].poll() is None:
             eventually(lambda: daemon.state() == "enforcing", 3)
-        assert rules(daemon) == tight, number
+        assert daemon.rules() == tight, number
     shim.disarm()
 
 
@@ -262,7 +255,7 @@ def test_others_write_all_the_while(daemon: Daemon, shim: Shim) -> None:
     daemon.start(env=shim.env)
     shim.disarm()
     assert daemon.status()["kernel"]["owner"] is False
-    loose = rules(daemon)
+    loose = daemon.rules()
     writer = write(
         daemon,
         """nft flush chain inet quaywall forward; nft add rule inet quaywall input accept
@@ -280,7 +273,7 @@ def test_others_write_all_the_while(daemon: Daemon, shim: Shim) -> None:
         writer.wait()
     daemon.policy(POLICY)
     assert eventually(lambda: daemon.call("status").returncode == 0, 20), daemon.log_text()
-    assert eventually(lambda: rules(daemon) == loose)
+    assert eventually(lambda: daemon.rules() == loose)
     assert daemon.offline("plan") == "nothing to change\n"
 
 

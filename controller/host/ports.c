@@ -107,6 +107,7 @@ struct search {
 	struct model *model;
 	struct place *places; /* one for each network */
 	unsigned *port;	      /* one for each endpoint: index of its link, or 0 */
+	bool *had;	      /* one for each endpoint: it had a port once */
 	bool *taken;	      /* one for each link */
 	struct {
 		struct claimant *items;
@@ -203,7 +204,8 @@ static bool has_process(const struct model *m, const struct model_endpoint *e)
 	return e->container != MODEL_NONE && m->containers[e->container].running;
 }
 
-/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. */
+/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. One whose port has gone is
+ * ending, and has no other: the engine tells of that later, by seconds on a busy machine. */
 static bool hides_another(const struct search *s, const struct model_endpoint *e)
 {
 	const struct model *m = s->model;
@@ -211,7 +213,7 @@ static bool hides_another(const struct search *s, const struct model_endpoint *e
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		const struct model_endpoint *other = &m->endpoints[i];
 
-		if (other != e && !s->port[i] && other->has_mac && has_process(m, other) &&
+		if (other != e && !s->had[i] && other->has_mac && has_process(m, other) &&
 		    s->places[other->network].bridge == s->places[e->network].bridge &&
 		    !is_shown(s, other))
 			return true;
@@ -275,10 +277,11 @@ static void set_port(struct search *s, size_t endpoint, const struct link *link)
 	static_assert(sizeof(e->port) == sizeof(link->name), "both are names of interfaces");
 	memcpy(e->port, link->name, sizeof(e->port));
 	s->port[endpoint] = link->index;
+	s->had[endpoint] = true;
 	s->taken[link - s->links->items] = true;
 }
 
-/* Gives the endpoints the ports that they had. Returns how many still have one. */
+/* Gives the endpoints the ports that they had. Returns of how many nothing changed. */
 static size_t keep_old(const struct ports *p, struct search *s)
 {
 	size_t kept = 0;
@@ -290,12 +293,13 @@ static size_t keep_old(const struct ports *p, struct search *s)
 		const struct link *link = b ? links_find(s->links, b->port) : NULL;
 
 		e->port[0] = '\0';
+		s->had[i] = b;
 		if (link && link->veth && link->master && link->master == place->bridge) {
 			set_port(s, i, link);
-			kept++;
 		} else if (e->has_mac) {
 			place->lacks = true;
 		}
+		kept += b && b->port == s->port[i];
 	}
 	return kept;
 }
@@ -326,7 +330,7 @@ static void remember(struct ports *p, const struct search *s)
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
 		struct binding b = {.port = s->port[i]};
 
-		if (!b.port)
+		if (!s->had[i])
 			continue;
 		b.endpoint = mem_strdup(s->model->endpoints[i].id);
 		MEM_PUSH(p, b);
@@ -345,6 +349,7 @@ static void search_done(struct search *s)
 {
 	free(s->places);
 	free(s->port);
+	free(s->had);
 	free(s->taken);
 	free(s->claimants.items);
 }
@@ -358,6 +363,7 @@ int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *reques
 		.model = m,
 		.places = find_places(m, l),
 		.port = mem_new(m->nendpoints, sizeof(*s.port)),
+		.had = mem_new(m->nendpoints, sizeof(*s.had)),
 		.taken = mem_new(l->len, sizeof(*s.taken)),
 	};
 	size_t kept = keep_old(p, &s);

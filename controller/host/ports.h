@@ -16,7 +16,7 @@
 
 struct binding {
 	char *endpoint; /* EndpointID */
-	unsigned port;	/* index of the link */
+	unsigned port;	/* index of the link; 0: it has gone */
 };
 
 struct ports {

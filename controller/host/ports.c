@@ -107,7 +107,7 @@ struct search {
 	struct model *model;
 	struct place *places; /* one for each network */
 	unsigned *port;	      /* one for each endpoint: index of its link, or 0 */
-	bool *had;	      /* one for each endpoint: it had a port once */
+	bool *hides;	      /* one for each endpoint: see struct binding */
 	bool *taken;	      /* one for each link */
 	struct {
 		struct claimant *items;
@@ -204,8 +204,9 @@ static bool has_process(const struct model *m, const struct model_endpoint *e)
 	return e->container != MODEL_NONE && m->containers[e->container].running;
 }
 
-/* Whether a container that is on the bridge of E shows its MAC nowhere: it may show E's. One whose port has gone is
- * ending, and has no other: the engine tells of that later, by seconds on a busy machine. */
+/* Whether a container that was on the bridge of E before us shows its MAC nowhere: it may show E's. One that came
+ * later had its port bound when it came, or is still being started, or is ending: where the engine is busy that takes
+ * seconds, for which no other must wait. */
 static bool hides_another(const struct search *s, const struct model_endpoint *e)
 {
 	const struct model *m = s->model;
@@ -213,7 +214,7 @@ static bool hides_another(const struct search *s, const struct model_endpoint *e
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		const struct model_endpoint *other = &m->endpoints[i];
 
-		if (other != e && !s->had[i] && other->has_mac && has_process(m, other) &&
+		if (other != e && s->hides[i] && other->has_mac &&
 		    s->places[other->network].bridge == s->places[e->network].bridge &&
 		    !is_shown(s, other))
 			return true;
@@ -277,7 +278,7 @@ static void set_port(struct search *s, size_t endpoint, const struct link *link)
 	static_assert(sizeof(e->port) == sizeof(link->name), "both are names of interfaces");
 	memcpy(e->port, link->name, sizeof(e->port));
 	s->port[endpoint] = link->index;
-	s->had[endpoint] = true;
+	s->hides[endpoint] = false;
 	s->taken[link - s->links->items] = true;
 }
 
@@ -293,7 +294,7 @@ static size_t keep_old(const struct ports *p, struct search *s)
 		const struct link *link = b ? links_find(s->links, b->port) : NULL;
 
 		e->port[0] = '\0';
-		s->had[i] = b;
+		s->hides[i] = p->begun ? b && b->hides : has_process(s->model, e);
 		if (link && link->veth && link->master && link->master == place->bridge) {
 			set_port(s, i, link);
 		} else if (e->has_mac) {
@@ -328,9 +329,9 @@ static void remember(struct ports *p, const struct search *s)
 {
 	ports_done(p);
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
-		struct binding b = {.port = s->port[i]};
+		struct binding b = {.port = s->port[i], .hides = s->hides[i]};
 
-		if (!s->had[i])
+		if (!b.port && !b.hides)
 			continue;
 		b.endpoint = mem_strdup(s->model->endpoints[i].id);
 		MEM_PUSH(p, b);
@@ -349,7 +350,7 @@ static void search_done(struct search *s)
 {
 	free(s->places);
 	free(s->port);
-	free(s->had);
+	free(s->hides);
 	free(s->taken);
 	free(s->claimants.items);
 }
@@ -363,15 +364,16 @@ int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *reques
 		.model = m,
 		.places = find_places(m, l),
 		.port = mem_new(m->nendpoints, sizeof(*s.port)),
-		.had = mem_new(m->nendpoints, sizeof(*s.had)),
+		.hides = mem_new(m->nendpoints, sizeof(*s.hides)),
 		.taken = mem_new(l->len, sizeof(*s.taken)),
 	};
 	size_t kept = keep_old(p, &s);
 	int r = find_claimants(&s, err);
 
 	/* What was bound stays so also where the kernel does not answer. */
-	if (bind_new(&s) > 0 || kept != p->len)
+	if (bind_new(&s) > 0 || kept != p->len || !p->begun)
 		remember(p, &s);
+	p->begun = true;
 	p->missing = is_missing(&s);
 	return r;
 }
@@ -381,5 +383,5 @@ void ports_done(struct ports *p)
 	for (size_t i = 0; i < p->len; i++)
 		free(p->items[i].endpoint);
 	free(p->items);
-	*p = (struct ports) {NULL, 0, 0, false};
+	*p = (struct ports) {0};
 }

@@ -16,13 +16,15 @@
 
 struct binding {
 	char *endpoint; /* EndpointID */
-	unsigned port;	/* index of the link; 0: it has gone */
+	unsigned port;	/* index of the link, or 0 */
+	bool hides;	/* it had no port when we began, and may show another's MAC */
 };
 
 struct ports {
 	struct binding *items; /* sorted by endpoint */
 	size_t len, cap;
 	bool missing; /* some endpoint of a bridge has none */
+	bool begun;   /* ports_bind() was called */
 };
 
 /* Fills the ports of M's endpoints, sorted by id; REQUESTS is a socket of NETLINK_ROUTE. Asks the kernel only

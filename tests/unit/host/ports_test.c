@@ -147,6 +147,18 @@ static void test_an_end_that_is_down_keeps_nobody_from_its_port(void **state)
 	assert_ports(h, both, "p1 p2");
 }
 
+/* Also where the engine's list still has it as running, from before it was started again. */
+static void test_who_comes_later_hides_nothing(void **state)
+{
+	CLEANUP_HOST struct host *h = open_host();
+
+	(void)state;
+	assert_ports(h, WORLD("", ""), "");
+	add_port("p1", mac1, true);
+	add_port("p2", other_mac, false);
+	assert_ports(h, both, "p1 -");
+}
+
 /* A container that ends: the engine tells of it when its port has long gone. */
 static void test_who_has_lost_its_port_hides_nothing(void **state)
 {
@@ -172,6 +184,7 @@ int main(void)
 		IN_NETNS(test_what_two_show_is_nobodys),
 		IN_NETNS(test_who_hides_its_mac_may_show_the_one_of_a_port_that_is_down),
 		IN_NETNS(test_who_is_being_started_hides_nothing),
+		IN_NETNS(test_who_comes_later_hides_nothing),
 		IN_NETNS(test_who_has_lost_its_port_hides_nothing),
 		IN_NETNS(test_an_end_that_is_down_keeps_nobody_from_its_port),
 	};

@@ -1,12 +1,14 @@
 #include "decode.h"
 
-#include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <string.h>
+
+#include "attributes.h"
+#include "packet.h"
 
 struct tuple {
 	struct addr src, dst;
@@ -15,23 +17,6 @@ struct tuple {
 	uint16_t icmp_id;
 	uint8_t icmp_type, icmp_code;
 };
-
-/* Numbers come in network order; a missing byte makes 0. */
-
-static uint8_t read_u8(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) >= 1 ? mnl_attr_get_u8(attr) : 0;
-}
-
-static uint16_t read_be16(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) >= 2 ? ntohs(mnl_attr_get_u16(attr)) : 0;
-}
-
-static uint32_t read_be32(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) >= 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
-}
 
 static struct addr read_addr(const struct nlattr *attr, uint8_t family)
 {
@@ -66,12 +51,6 @@ static void read_ip(const struct nlattr *nest, struct tuple *t)
 	}
 }
 
-static bool has_ports(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
-	       protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
-}
-
 static void read_proto(const struct nlattr *nest, struct tuple *t)
 {
 	const struct nlattr *attr;
@@ -102,7 +81,7 @@ static void read_proto(const struct nlattr *nest, struct tuple *t)
 		}
 	}
 	/* GRE's keys come in the ports' attributes. */
-	if (!has_ports(t->protocol))
+	if (!packet_has_ports(t->protocol))
 		t->sport = t->dport = 0;
 }
 
@@ -140,16 +119,14 @@ static bool is_whole(const struct tuple *t)
 	return addr_is_set(&t->src) && addr_is_set(&t->dst);
 }
 
-bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
-		  const struct nlattr **ret_orig)
+bool decode_attributes(const void *attributes, size_t len, struct flow_entry *ret,
+		       const struct nlattr **ret_orig)
 {
 	struct tuple orig = {0}, reply = {0};
 	struct flow_entry e = {0};
 	const struct nlattr *attr, *name = NULL;
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
-		return false;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each_payload(attributes, len) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_TUPLE_ORIG:
 			name = attr;
@@ -189,4 +166,14 @@ bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 	*ret = e;
 	*ret_orig = name;
 	return true;
+}
+
+bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
+		  const struct nlattr **ret_orig)
+{
+	const size_t head = MNL_ALIGN(sizeof(struct nfgenmsg));
+
+	return mnl_nlmsg_get_payload_len(message) >= head &&
+	       decode_attributes(mnl_nlmsg_get_payload_offset(message, head),
+				 mnl_nlmsg_get_payload_len(message) - head, ret, ret_orig);
 }

@@ -1,5 +1,5 @@
 /*
- * decode: a message of ctnetlink as a flow.
+ * decode: netfilter's messages as flows and packets.
  */
 #pragma once
 
@@ -7,7 +7,21 @@
 
 #include "quaywall/flow.h"
 
-/* *RET_ORIG: the attribute CTA_TUPLE_ORIG in MESSAGE, which names the entry to the kernel. False where
- * the message does not hold both tuples, or speaks of a family other than IPv4 and IPv6. */
+/* A message of ctnetlink. *RET_ORIG: the attribute CTA_TUPLE_ORIG in MESSAGE, which names the entry to the kernel.
+ * False where the message does not hold both tuples, or speaks of a family other than IPv4 and IPv6. */
 bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 		  const struct nlattr **ret_orig);
+
+/* The same of the message's attributes alone, LEN bytes, as they stand nested in one of NFLOG. */
+bool decode_attributes(const void *attributes, size_t len, struct flow_entry *ret,
+		       const struct nlattr **ret_orig);
+
+/* Where a packet stands in the row of those that its group was given. */
+struct log_place {
+	bool known;
+	uint32_t number;
+};
+
+/* A message of NFLOG. False where it is none of a packet. */
+bool decode_logged(const struct nlmsghdr *message, struct flow_packet *ret,
+		   struct log_place *ret_place);

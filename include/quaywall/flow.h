@@ -1,5 +1,6 @@
 /*
- * flow: conntrack's flows, and the cutting of those that a changed policy refuses.
+ * flow: conntrack's flows, and the cutting of those that a changed policy refuses; and the packets that the
+ * rules log.
  */
 #pragma once
 
@@ -52,6 +53,64 @@ int flow_find(struct flow_table *t, bool (*refused)(const struct flow_entry *ent
  * others, and the first reason comes back. *RET_CUT, set in any case, counts those that were. */
 int flow_delete(struct flow_table *t, const struct flow_list *l, size_t *ret_cut,
 		struct error *err);
+
+/* ---- logged packets ---- */
+
+#define FLOW_LOG_PREFIX_SIZE 128 /* the kernel's NF_LOG_PREFIXLEN, the final 0 counted */
+
+/* Addresses and ports of one packet, as it was when the rule logged it. */
+struct flow_tuple {
+	struct addr src, dst; /* family 0: neither IPv4 nor IPv6 */
+	uint8_t protocol; /* behind IPv6's extension headers; one of them where the capture ends in it */
+	bool has_ports; /* false too where a fragment or a capture that was cut has none */
+	uint16_t sport, dport;
+	bool has_icmp;
+	uint8_t icmp_type, icmp_code;
+};
+
+/* A packet of NFLOG. Everything in it but the interfaces and the conntrack entry is the sender's word. */
+struct flow_packet {
+	char prefix[FLOW_LOG_PREFIX_SIZE]; /* the rule's `log prefix` */
+	uint8_t family;	  /* NFPROTO_IPV4 or NFPROTO_IPV6 of a table inet, or NFPROTO_BRIDGE */
+	uint8_t hook;	  /* NF_INET_* or NF_BR_* */
+	uint32_t in, out; /* interface indices, the bridge's where a port of it is meant; 0: none */
+	uint32_t phys_in,
+		phys_out; /* the bridge's ports; of an IP family only where br_netfilter passed it on */
+	uint16_t ethertype; /* host order, behind tags of VLANs; 0: not told */
+	bool has_mac;
+	uint8_t mac[6];		 /* of the frame's sender */
+	struct flow_tuple tuple; /* an ARP's sender and target as src and dst */
+	bool fragment;		 /* a later one: without ports */
+	uint32_t
+		length; /* bytes of the packet, its network header counted, as its header says; 0: it does not */
+	bool has_inner; /* an ICMP error: what it quotes */
+	struct flow_tuple inner;
+	bool has_entry; /* conntrack's entry came with it: not from kernels without NETFILTER_NETLINK_GLUE_CT */
+	struct flow_entry entry;
+};
+
+struct flow_log; /* an NFLOG group that is bound, of one namespace */
+
+/* Binds GROUP in the namespace of NETNS_FD (-1: the thread's own) with a non-blocking socket. -EBUSY where another
+ * program has it. */
+int flow_log_open(int netns_fd, uint16_t group, struct flow_log **ret, struct error *err);
+void flow_log_close(struct flow_log *l);
+int flow_log_fd(const struct flow_log *l); /* readable: flow_log_read() */
+
+/* Calls EACH for the packets that wait, at most a bounded number in a call. Returns 0 also where nothing waits or what
+ * comes is no packet, or a negative errno where the socket is of no more use. */
+int flow_log_read(struct flow_log *l, void (*each)(const struct flow_packet *packet, void *data),
+		  void *data, struct error *err);
+/* Packets that the kernel logged and could not deliver, since it was opened; the last of them count when the next
+ * one comes. */
+uint64_t flow_log_lost(const struct flow_log *l);
+
+static inline void flow_log_cleanup(struct flow_log **l)
+{
+	flow_log_close(*l);
+}
+
+#define CLEANUP_FLOW_LOG __attribute__((cleanup(flow_log_cleanup)))
 
 static inline void flow_cleanup(struct flow_table **t)
 {

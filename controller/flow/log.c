@@ -26,9 +26,9 @@
  * runs. */
 #define WAIT   5
 #define GATHER 32
-/* Twice this is what the kernel reckons with: 4,000 packets or so. */
+/* Room for 15,000 small packets, or 2,000 of which everything comes. */
 #define RECEIVE_SPACE (1 << 20)
-/* In one call of flow_log_read(): 300 packets or so. */
+/* In one call of flow_log_read(): 512 packets at the most. */
 #define MOST_READS 16
 
 struct flow_log {

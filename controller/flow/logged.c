@@ -48,8 +48,9 @@ static void read_conntrack(const struct nlattr *attr, struct flow_packet *ret)
 {
 	const struct nlattr *orig;
 
-	ret->has_entry = decode_attributes(mnl_attr_get_payload(attr),
-					   mnl_attr_get_payload_len(attr), &ret->entry, &orig);
+	if (decode_attributes(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr),
+			      &ret->entry, &orig))
+		ret->has_entry = true;
 }
 
 static void read_place(const struct nlattr *attr, struct log_place *ret)

@@ -157,10 +157,17 @@ static bool is_icmp(const struct flow_tuple *t)
 
 static void read_transport(const struct bytes *b, struct flow_tuple *t)
 {
-	if (packet_has_ports(t->protocol))
-		t->has_ports = get_be16(b, 0, &t->sport) && get_be16(b, 2, &t->dport);
-	else if (is_icmp(t))
-		t->has_icmp = get_u8(b, 0, &t->icmp_type) && get_u8(b, 1, &t->icmp_code);
+	uint16_t first, second;
+
+	if (packet_has_ports(t->protocol) && get_be16(b, 0, &first) && get_be16(b, 2, &second)) {
+		t->has_ports = true;
+		t->sport = first;
+		t->dport = second;
+	} else if (is_icmp(t) && get_be16(b, 0, &first)) {
+		t->has_icmp = true;
+		t->icmp_type = (uint8_t)(first >> 8);
+		t->icmp_code = (uint8_t)first;
+	}
 }
 
 static struct datagram read_datagram(uint8_t family, struct bytes *b)

@@ -29,7 +29,7 @@ static const struct option {
 	{"--json", NULL, NULL, AT(json), VERB_ANY, "print one JSON document"},
 	{"--help", "-h", NULL, AT(help), VERB_ANY, "print this"},
 	{"--snapshot", NULL, "FILE", AT(snapshot),
-	 VERB_RUN | VERB_VALIDATE | VERB_PLAN | VERB_EXPLAIN,
+	 VERB_RUN | VERB_VALIDATE | VERB_PLAN | VERB_EXPLAIN | VERB_GRAPH,
 	 "a recorded snapshot takes the engine's place"},
 	{"--once", NULL, NULL, AT(once), VERB_RUN, "apply and leave"},
 	{"--confirm", NULL, "TIME", AT(confirm), VERB_RUN | VERB_RELOAD,
@@ -39,16 +39,21 @@ static const struct option {
 	 "print the policies as they are understood"},
 	{"--output", "-o", "FILE", AT(output), VERB_SNAPSHOT,
 	 "write to FILE (mode 0600) instead of standard output"},
+	{"--format", NULL, "FORMAT", AT(format), VERB_GRAPH,
+	 "text (the default), dot, svg, html or json"},
+	{"--from", NULL, "NAME", AT(from), VERB_GRAPH,
+	 "only these rows: a glob of identities' or containers' names, host, world"},
+	{"--to", NULL, "NAME", AT(to), VERB_GRAPH, "only these columns, likewise"},
 };
 
 struct parse {
 	struct arguments *a;
 	struct error *err;
 	size_t cap;	       /* of operands */
-	const char *given[16]; /* per option: how it was written, for the message */
+	const char *given[24]; /* per option: how it was written, for the message */
 };
 
-static_assert(ARRAY_SIZE(options) <= 16, "struct parse has too little room");
+static_assert(ARRAY_SIZE(options) <= 24, "struct parse has too little room");
 
 /* The option that TEXT ("--config=FILE" too) names, or NULL. */
 static const struct option *find_option(const char *text)

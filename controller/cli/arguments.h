@@ -14,6 +14,7 @@ struct verb;
 struct arguments {
 	const struct verb *verb; /* NULL with --help alone */
 	const char *config, *policies, *docker, *control, *snapshot, *output;
+	const char *format, *from, *to;
 	const char *confirm; /* as it was written */
 	unsigned confirm_s;  /* 0: not given */
 	bool json, once, debug, verbose, help;
@@ -33,7 +34,8 @@ enum verb_bit {
 	VERB_SNAPSHOT = 1u << 7,
 	VERB_VERSION = 1u << 8,
 	VERB_CONFIRM = 1u << 9,
-	VERB_ANY = 0x3ff,
+	VERB_GRAPH = 1u << 10,
+	VERB_ANY = 0x7ff,
 };
 
 struct verb {

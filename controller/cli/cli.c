@@ -43,6 +43,13 @@ const struct verb verbs[] = {
 	 "JSON: verdict (allow, deny, mixed), flows[{from{}, to{}, ports, published, verdict,\n"
 	 "decided_by, egress{}, ingress{}, path{}}].\n",
 	 verb_explain},
+	{"graph", VERB_GRAPH, 0, 0, "", "show who may reach whom",
+	 "Everybody against everybody, as the policies have it. Asks the daemon; with --snapshot or\n"
+	 "--policies it answers by itself. svg and html need no other program and no network.\n"
+	 "JSON: ends[{name, kind (identity, host, world, published), row, column, containers[],\n"
+	 "isolated[], audited[]}], cells[{from, to, row, column (of ends), verdict (allow, ports,\n"
+	 "mixed, audit, deny, none), common_network, parts[{verdict, ports[], limited, by[]}]}].\n",
+	 verb_graph},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"
 	 "With --confirm, everything that changes from now on returns to what it was, unless\n"

@@ -26,14 +26,19 @@ void output_json(const json_t *value)
 	putchar('\n');
 }
 
-void output_verdict(struct buf *out, const char *word)
+void output_coloured(struct buf *out, const char *word, const char *text)
 {
 	const char *colour = !strcmp(word, "allow") ? GREEN : !strcmp(word, "deny") ? RED : YELLOW;
 
-	if (use_colour())
-		buf_printf(out, "%s%s" PLAIN, colour, word);
+	if (*word && use_colour())
+		buf_printf(out, "%s%s" PLAIN, colour, text);
 	else
-		buf_str(out, word);
+		buf_str(out, text);
+}
+
+void output_verdict(struct buf *out, const char *word)
+{
+	output_coloured(out, word, word);
 }
 
 void output_diff(const char *text)

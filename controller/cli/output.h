@@ -15,6 +15,9 @@ void output_json(const json_t *value);
  * standard output is no terminal or NO_COLOR is set. */
 void output_verdict(struct buf *out, const char *word);
 
+/* TEXT in the colour of the verdict WORD; "" is no colour. */
+void output_coloured(struct buf *out, const char *word, const char *text);
+
 /* A difference's text on standard output, its '+' and '-' lines in colours. */
 void output_diff(const char *text);
 

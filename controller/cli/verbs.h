@@ -14,6 +14,7 @@ int verb_validate(const struct arguments *a);
 int verb_plan(const struct arguments *a);
 int verb_status(const struct arguments *a);
 int verb_explain(const struct arguments *a);
+int verb_graph(const struct arguments *a);
 int verb_reload(const struct arguments *a);
 int verb_confirm(const struct arguments *a);
 int verb_flush(const struct arguments *a);

@@ -136,6 +136,14 @@ static void add_rule(struct buf *out, const struct flow_consent *consent)
 		buf_str(out, " (within its limit)");
 }
 
+void describe_consent(const struct flow_consent *consent, bool egress, struct buf *out)
+{
+	if (consent->rule && consent->document)
+		add_rule(out, consent);
+	else
+		compile_consent_print(consent, egress, out);
+}
+
 static json_t *consent_json(const struct flow_consent *consent, bool egress)
 {
 	CLEANUP_BUF struct buf where = BUF_INIT, text = BUF_INIT;
@@ -144,10 +152,7 @@ static json_t *consent_json(const struct flow_consent *consent, bool egress)
 							       : NULL;
 
 	compile_consent_where(consent, &where);
-	if (consent->rule && consent->document)
-		add_rule(&text, consent);
-	else
-		compile_consent_print(consent, egress, &text);
+	describe_consent(consent, egress, &text);
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "verdict",
 			 describe_verdict(consent->verdict), "reason", reason_name(consent->reason),
 			 "text", take_text(&text), "where", take_text(&where), "policy",

@@ -22,4 +22,7 @@ void describe_through_port(json_t *flow, const struct flow *f, const struct publ
 bool describe_is_alike(const json_t *a, const json_t *b);
 bool describe_is_refused(const json_t *flow);
 
+/* "shop.yaml:12 allow: web -> db", or the sentence of compile_consent_print(). */
+void describe_consent(const struct flow_consent *consent, bool egress, struct buf *out);
+
 const char *describe_verdict(enum flow_verdict v); /* "allow", "audit", "deny" */

@@ -85,9 +85,11 @@ bool published_flow(const struct model *m, const struct flow_end *from, const st
 	    m->endpoints[from->endpoint].container == m->endpoints[to->endpoint].container)
 		return false;
 	if (!in_family(m, from, to, AF_INET, &f) && !in_family(m, from, to, AF_INET6, &f)) {
-		/* docker-proxy takes an IPv6 client to a container that has only IPv4. */
+		/* docker-proxy takes a client to a container that has only the other family. */
 		f.from = *from;
 		f.to.addr = ends_in_family(m, to, AF_INET, &has);
+		if (!has)
+			f.to.addr = ends_in_family(m, to, AF_INET6, &has);
 		if (!has)
 			return false;
 	}

@@ -55,6 +55,22 @@ static json_t *request_explain(struct daemon *d, const json_t *request)
 		      answer);
 }
 
+static json_t *request_graph(struct daemon *d, const json_t *request)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct graph_query q = {
+		.from = text_of(request, "from"),
+		.to = text_of(request, "to"),
+	};
+	json_t *answer = NULL;
+
+	if (!d->world.compiled || d->skeleton)
+		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
+	if (reconcile_graph(d->world.compiled, d->world.model, &q, &answer, &err) < 0)
+		return refusal(QUAYWALL_USAGE, error_text(&err));
+	return result(QUAYWALL_FINE, answer);
+}
+
 /* Of who asks, and of what conntrack knows. */
 static json_t *warnings_json(struct daemon *d, const json_t *request)
 {
@@ -162,9 +178,10 @@ static const struct request {
 	bool for_root; /* it changes something */
 	json_t *(*serve)(struct daemon *d, const json_t *request);
 } requests[] = {
-	{"status", false, request_status},  {"explain", false, request_explain},
-	{"plan", false, request_plan},	    {"reload", true, request_reload},
-	{"confirm", true, request_confirm}, {"flush", true, request_flush},
+	{"status", false, request_status}, {"explain", false, request_explain},
+	{"graph", false, request_graph},   {"plan", false, request_plan},
+	{"reload", true, request_reload},  {"confirm", true, request_confirm},
+	{"flush", true, request_flush},
 };
 
 json_t *daemon_request(void *data, const json_t *request, uid_t uid)

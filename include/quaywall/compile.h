@@ -165,6 +165,47 @@ size_t compile_identities(const struct compiled *c); /* how many */
 const struct compile_identity *compile_identity(const struct compiled *c, size_t i);
 size_t compile_identity_of(const struct compiled *c, size_t endpoint); /* MODEL_NONE: not managed */
 
+/* ---- what stands for many ---- */
+
+/* Ends that stand for every end of an identity, of the host or of outside: a verdict that holds for one of each class holds
+ * for all of it, whatever rules ask of addresses and interfaces. */
+struct compile_member {
+	struct flow_end
+		end;  /* END_ENDPOINT: without an address, to be judged by each that it has */
+	size_t class; /* from 0; members of one class stand side by side */
+};
+
+struct compile_members {
+	struct compile_member *items;
+	size_t len, cap;
+};
+
+void compile_members_done(struct compile_members *m);
+
+/* What the rules say of addresses, as the functions below need it. C must outlive it. */
+struct compile_classes;
+struct compile_classes *compile_classes_new(const struct compiled *c);
+void compile_classes_free(struct compile_classes *k);
+
+/* Each appends to RET. Of an identity two endpoints of different containers stand for a class that has them, as no container
+ * is judged against itself; classes differ by network, too. */
+void compile_members_of(const struct compile_classes *k, size_t identity,
+			struct compile_members *ret);
+void compile_members_of_host(const struct compile_classes *k, struct compile_members *ret);
+/* Outside, as an IDENTITY's flows come from there (INGRESS) or go there. */
+void compile_members_outside(const struct compile_classes *k, size_t identity, bool ingress,
+			     struct compile_members *ret);
+
+/* The ports at which a verdict between two identities (MODEL_NONE: the host, outside) can begin to differ, ascending from
+ * 1: what holds for one holds up to the next. */
+struct compile_ports {
+	uint16_t *items;
+	size_t len, cap;
+};
+
+void compile_port_bounds(const struct compiled *c, size_t from, size_t to, uint8_t protocol,
+			 struct compile_ports *ret);
+
 /* ---- checks that need a model ---- */
 
 /* Runs the `expect:` of every document. Failures are errors in P, one for each expectation, with the
@@ -191,3 +232,11 @@ static inline void compile_cleanup(struct compiled **c)
 }
 
 #define CLEANUP_COMPILED __attribute__((cleanup(compile_cleanup)))
+
+static inline void compile_cleanup_classes(struct compile_classes **k)
+{
+	compile_classes_free(*k);
+}
+
+#define CLEANUP_MEMBERS __attribute__((cleanup(compile_members_done)))
+#define CLEANUP_CLASSES __attribute__((cleanup(compile_cleanup_classes)))

@@ -10,8 +10,8 @@
  *  - what is not as the files say is said loudly, in `status` and in the log.
  *
  * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
- * "confirm" | "flush" | "plan" | "explain", …}; explain takes "from", "to" and "port" (strings as on the
- * command line), reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
+ * "confirm" | "flush" | "plan" | "explain" | "graph", …}; explain takes "from", "to" and "port" (strings as on the
+ * command line), graph "from" and "to" if any, reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
  * which the daemon closes.
  */
 #pragma once
@@ -68,6 +68,18 @@ struct explain_query {
  * a wrong port, no pair of one family. */
 int reconcile_explain(const struct compiled *c, const struct model *m,
 		      const struct explain_query *q, json_t **ret, struct error *err);
+
+/* ---- graph ---- */
+
+/* Globs of identities' or containers' names, "host" or "world"; NULL: all. */
+struct graph_query {
+	const char *from, *to;
+};
+
+/* Judges everybody against everybody: {"ends": […], "cells": […]}, to be freed by the caller (see the README for its keys).
+ * Returns 0, or -EINVAL with the reason in ERR: nobody is called so, or the answer would take too long. */
+int reconcile_graph(const struct compiled *c, const struct model *m, const struct graph_query *q,
+		    json_t **ret, struct error *err);
 
 /* ---- the administrator's own session ---- */
 

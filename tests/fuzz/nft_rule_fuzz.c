@@ -69,7 +69,7 @@ static const char *take_name(struct source *s)
 
 /* ---- instructions ---- */
 
-enum type { NOTHING, U8, U16, U32, U64, NAME, BYTES };
+enum type { NOTHING, U8, U16, U32, U64, NAME, BYTES, VERDICT };
 
 static const struct {
 	const char *name;
@@ -89,7 +89,7 @@ static const struct {
 	{"objref", {U32, NAME}},
 	{"log", {NAME, U16, U32, U16}},
 	{"reject", {U32, U8}},
-	{"immediate", {U32, NOTHING, U32}},
+	{"immediate", {U32, NOTHING, VERDICT}},
 	{"limit", {U64, U64, U32, U32, U32}},
 	{"connlimit", {U32, U32}},
 	{"masq", {U32}},
@@ -103,6 +103,15 @@ static void set_bytes(struct nftnl_expr *e, uint16_t attr, struct source *s)
 	for (uint32_t i = 0; i < len; i++)
 		bytes[i] = take(s);
 	nftnl_expr_set(e, attr, bytes, len);
+}
+
+/* A jump or goto is made with its chain, below: libnftnl reads the name of one without, which the kernel never
+ * sends, from uninitialised memory. */
+static uint32_t take_verdict(struct source *s)
+{
+	uint32_t verdict = (uint32_t)take_number(s);
+
+	return verdict == (uint32_t)NFT_JUMP || verdict == (uint32_t)NFT_GOTO ? 0 : verdict;
 }
 
 static void set_attribute(struct nftnl_expr *e, uint16_t attr, enum type type, struct source *s)
@@ -119,6 +128,8 @@ static void set_attribute(struct nftnl_expr *e, uint16_t attr, enum type type, s
 		nftnl_expr_set_str(e, attr, take_name(s));
 	else if (type == BYTES)
 		set_bytes(e, attr, s);
+	else if (type == VERDICT)
+		nftnl_expr_set_u32(e, attr, take_verdict(s));
 }
 
 /* Any instruction, with any of its attributes. Those of a dynset are one level deep. */

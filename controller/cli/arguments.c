@@ -41,19 +41,25 @@ static const struct option {
 	 "write to FILE (mode 0600) instead of standard output"},
 	{"--format", NULL, "FORMAT", AT(format), VERB_GRAPH,
 	 "text (the default), dot, svg, html or json"},
-	{"--from", NULL, "NAME", AT(from), VERB_GRAPH,
-	 "only these rows: a glob of identities' or containers' names, host, world"},
-	{"--to", NULL, "NAME", AT(to), VERB_GRAPH, "only these columns, likewise"},
+	{"--last", "-n", "N", AT(last), VERB_WATCH, "print the last N that were seen, and leave"},
+	{"--follow", "-f", NULL, AT(follow), VERB_WATCH, "with --last: stay"},
+	{"--refused", NULL, NULL, AT(refused), VERB_WATCH, "only what did not pass"},
+	{"--from", NULL, "END", AT(from), VERB_GRAPH | VERB_WATCH,
+	 "only from: PROJECT/SERVICE or container (globs), host, world; watch: address, CIDR"},
+	{"--to", NULL, "END", AT(to), VERB_GRAPH | VERB_WATCH, "only to"},
+	{"--port", NULL, "PORT[/PROTO]", AT(port), VERB_WATCH,
+	 "only to this port, the container's or the published one"},
+	{"--policy", NULL, "NAME", AT(policy), VERB_WATCH, "only what this policy decided"},
 };
 
 struct parse {
 	struct arguments *a;
 	struct error *err;
 	size_t cap;	       /* of operands */
-	const char *given[24]; /* per option: how it was written, for the message */
+	const char *given[32]; /* per option: how it was written, for the message */
 };
 
-static_assert(ARRAY_SIZE(options) <= 24, "struct parse has too little room");
+static_assert(ARRAY_SIZE(options) <= 32, "struct parse has too little room");
 
 /* The option that TEXT ("--config=FILE" too) names, or NULL. */
 static const struct option *find_option(const char *text)
@@ -152,6 +158,20 @@ static int check_confirm(const struct parse *p)
 	return 0;
 }
 
+static int check_last(const struct parse *p)
+{
+	const char *text = p->a->last;
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text)
+		return 0;
+	if (len > 6 || strspn(text, "0123456789") != len || !strtoul(text, NULL, 10))
+		return error_set(p->err, -EINVAL,
+				 "option '--last': '%s' is no number (expected 1 to 999999)", text);
+	p->a->last_n = (unsigned)strtoul(text, NULL, 10);
+	return 0;
+}
+
 static int check_options(const struct parse *p)
 {
 	const struct verb *v = p->a->verb;
@@ -162,7 +182,10 @@ static int check_options(const struct parse *p)
 					 options[i].name);
 	if (v->bit == VERB_RUN && p->a->json)
 		return error_set(p->err, -EINVAL, "'run' does not take option '--json'");
-	return check_confirm(p);
+	if (p->a->follow && !p->a->last)
+		return error_set(p->err, -EINVAL,
+				 "'--follow' goes with '--last': 'watch' alone stays");
+	return check_confirm(p) < 0 ? -EINVAL : check_last(p);
 }
 
 static int check_operands(const struct parse *p)

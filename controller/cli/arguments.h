@@ -14,10 +14,12 @@ struct verb;
 struct arguments {
 	const struct verb *verb; /* NULL with --help alone */
 	const char *config, *policies, *docker, *control, *snapshot, *output;
-	const char *format, *from, *to;
+	const char *format;
 	const char *confirm; /* as it was written */
 	unsigned confirm_s;  /* 0: not given */
-	bool json, once, debug, verbose, help;
+	const char *from, *to, *port, *policy, *last;
+	unsigned last_n; /* of `last`; with `watch` alone */
+	bool json, once, debug, verbose, help, refused, follow;
 	const char **operands; /* owned; the texts are argv's */
 	size_t noperands;
 };
@@ -35,7 +37,8 @@ enum verb_bit {
 	VERB_VERSION = 1u << 8,
 	VERB_CONFIRM = 1u << 9,
 	VERB_GRAPH = 1u << 10,
-	VERB_ANY = 0x7ff,
+	VERB_WATCH = 1u << 11,
+	VERB_ANY = 0xfff,
 };
 
 struct verb {

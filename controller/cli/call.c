@@ -76,19 +76,28 @@ static int read_all(int fd, struct buf *out, struct error *err)
 	return 0;
 }
 
-static int ask(const char *path, const json_t *request, struct buf *answer, bool *ret_away,
-	       struct error *err)
+static int ask(const char *path, const json_t *request, int *ret, struct error *err)
 {
 	CLEANUP_FREE char *text = json_dumps(request, JSON_COMPACT);
 	CLEANUP_FD int fd = -1;
 	int r = dial(path, &fd, err);
 
-	*ret_away = r == -ENOENT || r == -ECONNREFUSED;
 	if (r == 0)
 		r = send_all(fd, text, strlen(text), err);
 	if (r == 0)
 		r = send_all(fd, "\n", 1, err);
-	return r < 0 ? r : read_all(fd, answer, err);
+	if (r < 0)
+		return r;
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
+int call_stream(const struct arguments *a, const json_t *request, int *ret, struct error *err)
+{
+	CLEANUP_FREE char *path = call_path(a);
+
+	return ask(path, request, ret, err);
 }
 
 int call_read_answer(const char *text, size_t len, json_t **ret, struct error *err)
@@ -114,10 +123,14 @@ int call_daemon(const struct arguments *a, const json_t *request, json_t **ret, 
 {
 	CLEANUP_FREE char *path = call_path(a);
 	CLEANUP_BUF struct buf text = BUF_INIT;
-	bool away;
-	int r = ask(path, request, &text, ret_away ? ret_away : &away, err);
+	CLEANUP_FD int fd = -1;
+	int r = ask(path, request, &fd, err);
 
 	*ret = NULL;
+	if (ret_away)
+		*ret_away = r == -ENOENT || r == -ECONNREFUSED;
+	if (r == 0)
+		r = read_all(fd, &text, err);
 	if (r < 0)
 		return QUAYWALL_UNREACHABLE;
 	return call_read_answer(buf_text(&text), text.len, ret, err);

@@ -16,6 +16,9 @@ char *call_path(const struct arguments *a);
  * Returns its exit code. */
 int call_read_answer(const char *text, size_t len, json_t **ret, struct error *err);
 
+/* Sends REQUEST. *RET, to be closed by the caller, is where the answer comes from. Returns 0 or a negative errno. */
+int call_stream(const struct arguments *a, const json_t *request, int *ret, struct error *err);
+
 /* Sends REQUEST and waits for the answer: *RET is its "result" (the caller's), or NULL with the
  * reason in ERR. Returns its exit code. *RET_AWAY, which may be NULL, says that no daemon is there
  * at all. */

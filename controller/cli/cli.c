@@ -31,7 +31,7 @@ const struct verb verbs[] = {
 	{"status", VERB_STATUS, 0, 0, "", "show what the daemon enforces, and what it cannot",
 	 "Exit code 1: what is in force is not what files and engine say.\n"
 	 "JSON: version, state, pid, started, engine{}, policies{}, confirm{}, kernel{},\n"
-	 "bridge_filter{}, sandbox{}, networks[], identities[], endpoints[],\n"
+	 "bridge_filter{}, log{}, sandbox{}, networks[], identities[], endpoints[],\n"
 	 "not_governed[{kind, what, why}].\n",
 	 verb_status},
 	{"explain", VERB_EXPLAIN, 2, 3, "FROM TO [PORT[/PROTO]]",
@@ -50,6 +50,13 @@ const struct verb verbs[] = {
 	 "isolated[], audited[]}], cells[{from, to, row, column (of ends), verdict (allow, ports,\n"
 	 "mixed, audit, deny, none), common_network, parts[{verdict, ports[], limited, by[]}]}].\n",
 	 verb_graph},
+	{"watch", VERB_WATCH, 0, 0, "", "show what is refused, as it happens, with names and rules",
+	 "What the rules log: refused and spoofed packets, those that audit mode lets pass, and what\n"
+	 "rules with 'log: true' name; at most log.rate of them (20/second).\n"
+	 "JSON, an object a line: time, verdict (refused, audit, unknown, spoofed, accepted), passed,\n"
+	 "why, from{}, to{}, ports, published, decided_by, egress{}, ingress{}, logged_by, in, out,\n"
+	 "port, mac, fragment, icmp{}, quoted{}, length; or event (watching, skipped) and its own.\n",
+	 verb_watch},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"
 	 "With --confirm, everything that changes from now on returns to what it was, unless\n"

@@ -156,6 +156,19 @@ static void add_bridge_filter(struct buf *out, const json_t *f)
 		   json_is_true(part(f, "needed")) ? "needed" : "not needed");
 }
 
+static void add_log(struct buf *out, const json_t *l)
+{
+	const char *group = output_text(l, "group"), *error = output_text(l, "error");
+
+	buf_printf(out, "log         %s%s, %s packet%s told", *group ? "group " : "no group", group,
+		   output_text(l, "packets"), plural(l, "packets"));
+	if (json_integer_value(part(l, "lost")))
+		buf_printf(out, ", %s lost", output_text(l, "lost"));
+	buf_char(out, '\n');
+	if (*error)
+		buf_printf(out, "            error: %s\n", error);
+}
+
 static void add_sandbox(struct buf *out, const json_t *s)
 {
 	size_t i, n = 0;
@@ -276,6 +289,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_trial(out, part(s, "confirm"));
 	add_kernel(out, part(s, "kernel"));
 	add_bridge_filter(out, part(s, "bridge_filter"));
+	add_log(out, part(s, "log"));
 	add_sandbox(out, part(s, "sandbox"));
 	add_documents(out, part(part(s, "policies"), "documents"));
 	add_networks(out, part(s, "networks"));

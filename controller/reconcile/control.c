@@ -15,10 +15,11 @@
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
 
-#define GROUP	     "quaywall"
-#define ROOTS_PLACES 4
-#define PATIENCE_MS  5000 /* for the whole of a connection */
-#define REST_MS	     200
+#define GROUP	      "quaywall"
+#define ROOTS_PLACES  4
+#define ROOTS_STREAMS 2
+#define PATIENCE_MS   5000 /* for the whole of a connection */
+#define REST_MS	      200
 
 struct control_client {
 	struct control *control;
@@ -27,6 +28,8 @@ struct control_client {
 	uid_t uid;
 	struct buf in, out;
 	size_t sent;
+	bool streams;
+	unsigned long skipped; /* lines, since the last that it got */
 };
 
 /* ---- clients ---- */
@@ -62,8 +65,90 @@ static bool client_send(struct control_client *cl)
 			return errno == EAGAIN || errno == EINTR;
 		cl->sent += (size_t)n;
 	}
-	return false;
+	return cl->streams;
 }
+
+/* ---- streams ---- */
+
+static size_t count_streams(const struct control *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		n += c->clients[i] && c->clients[i]->streams;
+	return n;
+}
+
+bool control_has_streams(const struct control *c)
+{
+	return count_streams(c) > 0;
+}
+
+static void stream_add(struct control_client *cl, const char *line)
+{
+	/* What was sent makes room only now: most clients have read everything. */
+	if (cl->sent) {
+		memmove(cl->out.data, cl->out.data + cl->sent, cl->out.len - cl->sent);
+		buf_truncate(&cl->out, cl->out.len - cl->sent);
+		cl->sent = 0;
+	}
+	if (cl->out.len + strlen(line) > CONTROL_STREAM_SIZE) {
+		cl->skipped++;
+		return;
+	}
+	if (cl->skipped)
+		buf_printf(&cl->out, "{\"event\":\"skipped\",\"lines\":%lu}\n", cl->skipped);
+	cl->skipped = 0;
+	buf_str(&cl->out, line);
+	buf_char(&cl->out, '\n');
+}
+
+void control_tell(struct control *c, const char *line)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *cl = c->clients[i];
+
+		if (!cl || !cl->streams)
+			continue;
+		stream_add(cl, line);
+		cl->source.events = POLLIN | POLLOUT;
+	}
+}
+
+/* It goes on for as long as the client stays; what the client still says is of no interest. */
+static bool stream_ready(struct control_client *cl, short revents)
+{
+	char bytes[256];
+	ssize_t n = revents & POLLIN ? recv(cl->source.fd, bytes, sizeof(bytes), 0) : 1;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return false;
+	if (revents & (POLLERR | POLLHUP))
+		return false;
+	if (!client_send(cl))
+		return false;
+	if (cl->sent == cl->out.len)
+		cl->source.events = POLLIN;
+	return true;
+}
+
+static bool stream_begin(struct control_client *cl, const json_t *request)
+{
+	struct control *c = cl->control;
+
+	size_t places = CONTROL_STREAMS_MAX - (cl->uid != 0 ? ROOTS_STREAMS : 0);
+
+	if (!c->streams || count_streams(c) >= places)
+		return false;
+	if (!c->streams(c->data, request, &cl->out))
+		return false;
+	cl->streams = true;
+	cl->source.events = POLLIN | POLLOUT;
+	loop_timer_clear(&cl->timer);
+	return true;
+}
+
+/* ---- requests ---- */
 
 static void client_answer(struct control_client *cl)
 {
@@ -73,6 +158,8 @@ static void client_answer(struct control_client *cl)
 	CLEANUP_JSON json_t *answer = NULL;
 	CLEANUP_FREE char *text = NULL;
 
+	if (json_is_object(request) && stream_begin(cl, request))
+		return;
 	if (json_is_object(request))
 		answer = c->answer(c->data, request, cl->uid);
 	else
@@ -111,7 +198,9 @@ static void client_ready(void *data, short revents)
 	struct control_client *cl = data;
 	bool goes_on;
 
-	if (cl->out.len)
+	if (cl->streams)
+		goes_on = stream_ready(cl, revents);
+	else if (cl->out.len)
 		goes_on = client_send(cl);
 	else
 		goes_on = revents & POLLIN ? client_read(cl) : false;

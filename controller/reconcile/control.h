@@ -1,18 +1,22 @@
 /*
- * control: the server's side of the control socket. One request, one answer per connection.
+ * control: the server's side of the control socket. One request, one answer per connection; or, where the
+ * request asks for it, a stream of lines until the client goes.
  *
  * Everything is non-blocking: a client that is slow, sends too much or never reads only loses its
- * own connection.
+ * own connection, and one with a stream what came while it did not read.
  */
 #pragma once
 
 #include <sys/types.h>
 #include <jansson.h>
 
+#include "quaywall/buf.h"
 #include "quaywall/error.h"
 #include "loop.h"
 
 #define CONTROL_CLIENTS_MAX 16
+#define CONTROL_STREAMS_MAX 8
+#define CONTROL_STREAM_SIZE 1048576 /* what waits for one client at most */
 
 struct control_client;
 
@@ -20,6 +24,8 @@ struct control {
 	struct loop *loop;
 	/* Answers REQUEST of the process of UID; the result is the caller's. */
 	json_t *(*answer)(void *data, const json_t *request, uid_t uid);
+	/* Whether REQUEST asks for a stream, and what that begins with: lines, into BEGINNING. NULL: none does. */
+	bool (*streams)(void *data, const json_t *request, struct buf *beginning);
 	void *data;
 	char *path; /* NULL while closed */
 	struct loop_source listener;
@@ -32,3 +38,8 @@ struct control {
  * `data` are set before. */
 int control_open(struct control *c, const char *path, struct error *err);
 void control_close(struct control *c); /* and removes the socket */
+
+/* LINE, without its end, goes to every client with a stream. One that has too much waiting gets, once it reads again,
+ * {"event": "skipped", "lines": N} in the place of those that it missed. */
+void control_tell(struct control *c, const char *line);
+bool control_has_streams(const struct control *c);

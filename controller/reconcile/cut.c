@@ -115,29 +115,32 @@ static bool touches_container(const struct flow *f)
 	       f->from.kind == END_UNKNOWN || f->to.kind == END_UNKNOWN;
 }
 
-bool cut_judge(const struct cut_view *v, const struct flow_entry *e, struct flow *f)
+bool cut_flow_of(const struct compiled *c, const struct flow_entry *e, struct flow *ret)
 {
-	const struct compiled *c = v->compiled;
-
-	*f = (struct flow) {
+	*ret = (struct flow) {
 		.from = compile_end_of_addr(c, &e->orig_src),
 		.to = compile_end_of_addr(c, &e->reply_src),
 		.protocol = e->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : e->protocol,
 		.port = e->reply_sport,
 	};
-	look_through_host(c, f);
-	note_strangers(f);
-	if (!touches_container(f))
-		return false;
-	if (f->protocol == IPPROTO_ICMP)
-		f->port = 0;
-	if (e->dnat && f->from.kind == END_OUTSIDE) {
-		f->published = true;
-		f->published_port = e->orig_dport;
+	look_through_host(c, ret);
+	note_strangers(ret);
+	if (ret->protocol == IPPROTO_ICMP)
+		ret->port = 0;
+	if (e->dnat && ret->from.kind == END_OUTSIDE && touches_container(ret)) {
+		ret->published = true;
+		ret->published_port = e->orig_dport;
 	}
+	return touches_container(ret);
+}
+
+bool cut_judge(const struct cut_view *v, const struct flow_entry *e, struct flow *f)
+{
+	if (!cut_flow_of(v->compiled, e, f))
+		return false;
 	if (f->from.kind == END_OUTSIDE || f->to.kind == END_OUTSIDE)
 		return is_refused_outside(v, f, f->from.kind == END_OUTSIDE);
-	return is_refused(c, f);
+	return is_refused(v->compiled, f);
 }
 
 bool cut_is_refused(const struct cut_view *v, const struct flow_entry *e)

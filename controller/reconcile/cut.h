@@ -21,6 +21,10 @@ struct cut_view {
 	bool by_interface; /* some rule asks for it */
 };
 
+/* The flow that the entry's first packet began, without the outside's interface. False where it touches no
+ * container. */
+bool cut_flow_of(const struct compiled *c, const struct flow_entry *e, struct flow *ret);
+
 struct cut_view cut_view_of(const struct compiled *c, struct host *h);
 
 /* Whether the entry's first packet would be refused now; false where it touches no container. */

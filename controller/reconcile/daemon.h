@@ -3,7 +3,7 @@
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
- * confirm.c brings the set before back, control.c and requests.c serve the control socket, status.c tells.
+ * confirm.c brings the set before back, seen.c tells what the rules logged, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -21,6 +21,7 @@
 #include "kernel.h"
 #include "loop.h"
 #include "pace.h"
+#include "seen.h"
 #include "trial.h"
 #include "watchdir.h"
 #include "world.h"
@@ -65,6 +66,8 @@ struct daemon {
 	bool resumes;	  /* the load that goes on ends a `flush` */
 	struct model *waiting;		 /* does not fit the host, perhaps only for this moment */
 	struct policy_problems problems; /* of the last load */
+
+	struct seen seen; /* what the rules logged */
 
 	/* a set on trial */
 	struct trial trial;
@@ -172,6 +175,16 @@ int daemon_flush(struct daemon *d, struct error *err);
 void daemon_schedule_cut(struct daemon *d, const struct world *w,
 			 const struct kernel_change *change);
 void daemon_cut_due(void *data);
+
+/* ---- seen.c ---- */
+
+/* Reads the group that the settings in force name, or none. */
+void daemon_seen_follow(struct daemon *d);
+void daemon_seen_due(void *data);
+void daemon_seen_done(struct daemon *d);
+json_t *daemon_seen_json(const struct daemon *d); /* whether the group is read, and what came */
+/* Of the control socket: `watch` begins. */
+bool daemon_seen_stream(void *data, const json_t *request, struct buf *beginning);
 
 /* ---- confine.c ---- */
 

@@ -60,7 +60,7 @@ static json_t *take_text(struct buf *b)
 	return reconcile_json_text(text);
 }
 
-static json_t *addr_json(const struct addr *a)
+json_t *describe_addr(const struct addr *a)
 {
 	char text[ADDR_TEXT_SIZE];
 
@@ -88,10 +88,10 @@ static json_t *endpoint_json(const struct compiled *c, const struct model *m,
 		reconcile_json_text(identity == MODEL_NONE ? NULL
 							   : compile_identity(c, identity)->name),
 		"network", reconcile_json_text(m->networks[e->network].name), "address",
-		addr_json(&end->addr));
+		describe_addr(&end->addr));
 }
 
-static json_t *end_json(const struct compiled *c, const struct model *m, const struct flow_end *end)
+json_t *describe_end(const struct compiled *c, const struct model *m, const struct flow_end *end)
 {
 	static const char *const kinds[] = {
 		[END_HOST] = "host",
@@ -102,7 +102,7 @@ static json_t *end_json(const struct compiled *c, const struct model *m, const s
 	if (end->kind == END_ENDPOINT)
 		return endpoint_json(c, m, end);
 	return json_pack("{s:s, s:s, s:o}", "kind", kinds[end->kind], "title", kinds[end->kind],
-			 "address", addr_json(&end->addr));
+			 "address", describe_addr(&end->addr));
 }
 
 /* ---- consents ---- */
@@ -239,18 +239,22 @@ static json_t *flow_path(const struct model *m, const struct flow *f)
 /* ---- the flow ---- */
 
 /* "5432/tcp", "8000-8100/tcp", "tcp", "every protocol and port" */
-static void add_ports(struct buf *out, const struct flow *f, uint16_t last)
+json_t *describe_ports(const struct flow *f, uint16_t last)
 {
 	const char *protocol = protocol_name(f->protocol);
+	CLEANUP_BUF struct buf out = BUF_INIT;
 
-	if (!protocol)
-		buf_str(out, "every protocol and port");
+	if (!f->protocol)
+		buf_str(&out, "every protocol and port");
+	else if (!protocol)
+		buf_printf(&out, "protocol %u", f->protocol);
 	else if (f->every_port || f->protocol == IPPROTO_ICMP)
-		buf_str(out, protocol);
+		buf_str(&out, protocol);
 	else if (last > f->port)
-		buf_printf(out, "%u-%u/%s", f->port, last, protocol);
+		buf_printf(&out, "%u-%u/%s", f->port, last, protocol);
 	else
-		buf_printf(out, "%u/%s", f->port, protocol);
+		buf_printf(&out, "%u/%s", f->port, protocol);
+	return take_text(&out);
 }
 
 /* We only ever refuse: what the engine refuses besides stays refused. */
@@ -273,13 +277,11 @@ static void add_engines_say(json_t *flow, const struct model *m, const struct fl
 json_t *describe_flow(const struct compiled *c, const struct model *m, const struct flow *f,
 		      uint16_t last, const struct verdict *v)
 {
-	CLEANUP_BUF struct buf ports = BUF_INIT;
 	json_t *flow;
 
-	add_ports(&ports, f, last);
 	flow = json_pack("{s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "from",
-			 end_json(c, m, &f->from), "to", end_json(c, m, &f->to), "ports",
-			 take_text(&ports), "published",
+			 describe_end(c, m, &f->from), "to", describe_end(c, m, &f->to), "ports",
+			 describe_ports(f, last), "published",
 			 f->published ? json_integer(f->published_port) : json_null(), "verdict",
 			 describe_verdict(v->verdict), "decided_by",
 			 v->decided_by == &v->egress ? "egress" : "ingress", "egress",

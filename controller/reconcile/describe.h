@@ -1,5 +1,5 @@
 /*
- * describe: a judged flow as JSON, for `explain`.
+ * describe: a judged flow as JSON, for `explain` and `watch`.
  */
 #pragma once
 
@@ -14,6 +14,11 @@
 /* F as it was judged; with a port, it stands for the ports from F->port to LAST. */
 json_t *describe_flow(const struct compiled *c, const struct model *m, const struct flow *f,
 		      uint16_t last, const struct verdict *v);
+
+/* Parts of it. LAST as above. */
+json_t *describe_end(const struct compiled *c, const struct model *m, const struct flow_end *end);
+json_t *describe_ports(const struct flow *f, uint16_t last);
+json_t *describe_addr(const struct addr *a); /* null where it is not set */
 
 /* FLOW, as described of F, takes the road through the host's port P. */
 void describe_through_port(json_t *flow, const struct flow *f, const struct published *p);

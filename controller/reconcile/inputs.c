@@ -137,6 +137,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 		return r;
 	}
 	world_replace(&d->world, next);
+	daemon_seen_follow(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
 		daemon_ready(d);
@@ -312,6 +313,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 	int r = next->compiled ? daemon_apply_model(d, next, &err) : 0;
 
 	world_replace(&d->world, next);
+	daemon_seen_follow(d);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);
 		return;

@@ -173,6 +173,14 @@ static json_t *request_plan(struct daemon *d, const json_t *request)
 	return result(changes ? QUAYWALL_FINDINGS : QUAYWALL_FINE, plan);
 }
 
+/* A stream, which the control room begins before it asks here, unless there are too many. */
+static json_t *request_watch(struct daemon *d, const json_t *request)
+{
+	(void)d;
+	(void)request;
+	return refusal(QUAYWALL_UNREACHABLE, "too many watch already");
+}
+
 static const struct request {
 	const char *verb;
 	bool for_root; /* it changes something */
@@ -181,7 +189,7 @@ static const struct request {
 	{"status", false, request_status}, {"explain", false, request_explain},
 	{"graph", false, request_graph},   {"plan", false, request_plan},
 	{"reload", true, request_reload},  {"confirm", true, request_confirm},
-	{"flush", true, request_flush},
+	{"flush", true, request_flush},	   {"watch", false, request_watch},
 };
 
 json_t *daemon_request(void *data, const json_t *request, uid_t uid)

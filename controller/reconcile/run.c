@@ -85,6 +85,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->ports_timer, daemon_ports_due);
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
 	add_timer(d, &d->filter_timer, daemon_filter_due);
+	add_timer(d, &d->seen.retry, daemon_seen_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -155,6 +156,7 @@ static int open_control(struct daemon *d, struct error *err)
 
 	d->control.loop = &d->loop;
 	d->control.answer = daemon_request;
+	d->control.streams = daemon_seen_stream;
 	d->control.data = d;
 	return control_open(&d->control, s->control, err);
 }
@@ -220,6 +222,7 @@ void daemon_done(struct daemon *d)
 {
 	control_close(&d->control);
 	docker_stop(d->docker);
+	daemon_seen_done(d);
 	watchdir_done(&d->watch);
 	world_drop(&d->world, NULL);
 	model_free(d->waiting);

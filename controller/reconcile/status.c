@@ -5,6 +5,7 @@
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
+#include "describe.h"
 
 /* RFC 3339, in UTC; null for 'never'. */
 static json_t *time_json(time_t t)
@@ -21,13 +22,6 @@ static json_t *time_json(time_t t)
 static json_t *count(unsigned long n)
 {
 	return json_integer((json_int_t)n);
-}
-
-static json_t *addr_json(const struct addr *a)
-{
-	char text[ADDR_TEXT_SIZE];
-
-	return addr_is_set(a) ? json_string(addr_format(a, text)) : json_null();
 }
 
 /* ---- engine ---- */
@@ -234,7 +228,7 @@ static json_t *endpoint_json(const struct world *w, size_t i)
 		reconcile_json_text(buf_text(&title)), "container",
 		reconcile_json_text(c ? c->name : NULL), "network",
 		reconcile_json_text(w->model->networks[e->network].name), "addr4",
-		addr_json(&e->addr4), "addr6", addr_json(&e->addr6), "mac",
+		describe_addr(&e->addr4), "addr6", describe_addr(&e->addr6), "mac",
 		e->has_mac ? json_string(mac_format(e->mac, mac)) : json_null(), "port",
 		reconcile_json_text(e->port[0] ? e->port : NULL), "identity",
 		reconcile_json_text(identity == MODEL_NONE
@@ -336,13 +330,13 @@ json_t *daemon_status(struct daemon *d)
 	add_tagged(d, ungoverned);
 	add_learning(d, ungoverned);
 	daemon_ports_tell(d, ungoverned);
-	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-			   QUAYWALL_VERSION, "state", state_of(d), "pid",
+	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			   "version", QUAYWALL_VERSION, "state", state_of(d), "pid",
 			   count((unsigned long)getpid()), "started", time_json(d->started),
 			   "engine", engine_json(d), "policies", policies_json(d), "confirm",
 			   daemon_trial_json(d), "kernel", kernel_json(d), "bridge_filter",
-			   bridge_filter_json(d), "sandbox", daemon_sandbox_json(d), "not_governed",
-			   ungoverned);
+			   bridge_filter_json(d), "log", daemon_seen_json(d), "sandbox",
+			   daemon_sandbox_json(d), "not_governed", ungoverned);
 	add_world(status, &d->world);
 	return status;
 }

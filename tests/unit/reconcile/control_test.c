@@ -167,6 +167,101 @@ static void test_too_many_clients(void **state)
 }
 
 /* It is not asked again and again, and served once there are some. */
+/* ---- streams ---- */
+
+static bool stream(void *data, const json_t *request, struct buf *beginning)
+{
+	(void)data;
+	if (!json_object_get(request, "stream"))
+		return false;
+	buf_str(beginning, "first\n");
+	return true;
+}
+
+static int dial_stream(struct fixture *f)
+{
+	int fd = dial(f);
+
+	f->control.streams = stream;
+	assert_int_equal(send(fd, "{\"stream\":1}\n", 13, 0), 13);
+	serve(f, fd);
+	return fd;
+}
+
+static void expect_text(int fd, const char *want)
+{
+	char text[512] = "";
+
+	assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+	assert_string_equal(text, want);
+}
+
+static void test_a_stream(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial_stream(f);
+
+	expect_text(fd, "first\n");
+	assert_true(control_has_streams(&f->control));
+	control_tell(&f->control, "second");
+	control_tell(&f->control, "third");
+	serve(f, fd);
+	expect_text(fd, "second\nthird\n");
+	close(fd);
+	loop_turn(&f->loop, NULL);
+	assert_false(control_has_streams(&f->control));
+	control_tell(&f->control, "nobody");
+}
+
+static size_t take_some(struct fixture *f, int fd, char *to, size_t room)
+{
+	ssize_t n;
+
+	serve(f, fd);
+	n = recv(fd, to, room, MSG_DONTWAIT);
+	assert_true(n > 0);
+	return (size_t)n;
+}
+
+/* What does not fit any more is counted, and told once there is room. */
+static void test_a_stream_that_is_not_read(void **state)
+{
+	struct fixture *f = *state;
+	static char line[4096];
+	int fd = dial_stream(f);
+	size_t len = 0, room = 2 * CONTROL_STREAM_SIZE;
+	char *text = calloc(1, room);
+
+	memset(line, 'x', sizeof(line) - 1);
+	for (int i = 0; i < 2000; i++)
+		control_tell(&f->control, line);
+	while (len < CONTROL_STREAM_SIZE - 2 * sizeof(line))
+		len += take_some(f, fd, text + len, room - 1 - len);
+	assert_null(strstr(text, "skipped"));
+	control_tell(&f->control, "last");
+	while (!strstr(text, "last\n"))
+		len += take_some(f, fd, text + len, room - 1 - len);
+	assert_non_null(strstr(text, "{\"event\":\"skipped\",\"lines\":"));
+	assert_non_null(strstr(text, "}\nlast\n"));
+	assert_true(len < CONTROL_STREAM_SIZE + sizeof(line));
+	free(text);
+	close(fd);
+}
+
+static void test_too_many_streams(void **state)
+{
+	struct fixture *f = *state;
+	int fds[CONTROL_STREAMS_MAX], one_more;
+
+	for (size_t i = 0; i < CONTROL_STREAMS_MAX; i++)
+		fds[i] = dial_stream(f);
+	one_more = dial_stream(f);
+	expect_answer(f, one_more, "{\"exit\":0,\"result\":{\"stream\":1}}\n");
+	close(one_more);
+	for (size_t i = 0; i < CONTROL_STREAMS_MAX; i++)
+		close(fds[i]);
+}
+
 static void test_no_descriptors(void **state)
 {
 	struct fixture *f = *state;
@@ -240,6 +335,9 @@ int main(void)
 		TEST(test_a_request_without_end),
 		TEST(test_a_silent_client_only_loses_its_own_connection),
 		TEST(test_too_many_clients),
+		TEST(test_a_stream),
+		TEST(test_a_stream_that_is_not_read),
+		TEST(test_too_many_streams),
 		TEST(test_no_descriptors),
 		TEST(test_a_living_daemon_is_not_pushed_aside),
 		TEST(test_a_dead_daemons_socket_is_replaced),

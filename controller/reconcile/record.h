@@ -1,0 +1,22 @@
+/*
+ * record: one flow that was seen, as JSON with names: what `watch` tells, and what is kept of it.
+ *
+ * Its keys are documented in the README and stay. What decided is asked of the evaluator and not read from the
+ * rule, so a packet that was judged by rules of a moment ago may be told with those of now.
+ */
+#pragma once
+
+#include <time.h>
+#include <jansson.h>
+
+#include "quaywall/compile.h"
+#include "quaywall/flow.h"
+
+/* The names of a packet's interfaces; NULL where they are not known. */
+struct record_interfaces {
+	const char *in, *out, *port; /* port: the bridge's, by which the frame came */
+};
+
+/* A packet that a rule of ours logged at AT (CLOCK_REALTIME), to be freed by the caller. NULL: another's rule. */
+json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
+			 const struct record_interfaces *names, const struct timespec *at);

@@ -1,0 +1,188 @@
+/*
+ * seen: reads what the rules log, and tells it with names. Only who watches, and `--last`, ask for it: nothing of it
+ * decides anything, and where the group cannot be had, everything else goes on.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+#include "record.h"
+
+#define RETRY_MS 10000 /* another program has the group, or there was no memory */
+
+/* ---- the last ones ---- */
+
+static void keep(struct seen *s, char *line)
+{
+	free(s->last[s->next]);
+	s->last[s->next] = line;
+	s->next = (s->next + 1) % SEEN_LAST;
+}
+
+static void tell(struct daemon *d, const json_t *record)
+{
+	char *line = json_dumps(record, JSON_COMPACT);
+
+	if (!line)
+		return;
+	control_tell(&d->control, line);
+	keep(&d->seen, line);
+}
+
+/* ---- one packet ---- */
+
+static const char *name_of(const struct daemon *d, uint32_t index)
+{
+	return index ? host_interface_name(d->host, index) : NULL;
+}
+
+static void take_packet(const struct flow_packet *p, void *data)
+{
+	struct daemon *d = data;
+	struct record_interfaces names = {
+		.in = name_of(d, p->in),
+		.out = name_of(d, p->out),
+		.port = name_of(d, p->phys_in),
+	};
+	CLEANUP_JSON json_t *record = NULL;
+	struct timespec now;
+
+	if (!d->world.compiled)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	record = record_of_packet(d->world.compiled, p, &names, &now);
+	if (!record)
+		return;
+	d->seen.packets++;
+	tell(d, record);
+}
+
+/* ---- the group ---- */
+
+static void close_log(struct daemon *d)
+{
+	struct seen *s = &d->seen;
+
+	if (!s->log)
+		return;
+	loop_remove(&d->loop, &s->source);
+	s->lost += flow_log_lost(s->log);
+	flow_log_close(s->log);
+	s->log = NULL;
+}
+
+static void failed(struct daemon *d, const struct error *err)
+{
+	bool is_new = !d->seen.error;
+
+	daemon_note(&d->seen.error, error_text(err));
+	loop_timer_set(&d->seen.retry, RETRY_MS);
+	if (is_new)
+		log_line(LOG_LEVEL_WARNING, "refused packets are not told", "cause",
+			 error_text(err), NULL);
+}
+
+static void log_ready(void *data, short revents)
+{
+	struct daemon *d = data;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	(void)revents;
+	if (flow_log_read(d->seen.log, take_packet, d, &err) == 0)
+		return;
+	close_log(d);
+	failed(d, &err);
+}
+
+static void open_log(struct daemon *d, uint16_t group)
+{
+	struct seen *s = &d->seen;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (flow_log_open(-1, group, &s->log, &err) < 0) {
+		failed(d, &err);
+		return;
+	}
+	daemon_note(&s->error, NULL);
+	s->group = group;
+	s->source = (struct loop_source) {
+		.fd = flow_log_fd(s->log), .events = POLLIN, .ready = log_ready, .data = d};
+	loop_add(&d->loop, &s->source);
+}
+
+void daemon_seen_follow(struct daemon *d)
+{
+	const struct settings *settings = d->world.settings;
+	bool wanted = settings && settings->log_rate;
+
+	if (d->seen.log && (!wanted || settings->log_group != d->seen.group))
+		close_log(d);
+	if (!wanted) {
+		daemon_note(&d->seen.error, NULL);
+		loop_timer_clear(&d->seen.retry);
+	} else if (!d->seen.log && !d->seen.retry.due) {
+		open_log(d, settings->log_group);
+	}
+}
+
+void daemon_seen_due(void *data)
+{
+	daemon_seen_follow(data);
+}
+
+void daemon_seen_done(struct daemon *d)
+{
+	close_log(d);
+	for (size_t i = 0; i < SEEN_LAST; i++)
+		free(d->seen.last[i]);
+	free(d->seen.error);
+}
+
+json_t *daemon_seen_json(const struct daemon *d)
+{
+	const struct seen *s = &d->seen;
+	uint64_t lost = s->lost + (s->log ? flow_log_lost(s->log) : 0);
+
+	return json_pack("{s:o, s:o, s:I, s:I}", "group",
+			 s->log ? json_integer(s->group) : json_null(), "error",
+			 reconcile_json_text(s->error), "packets", (json_int_t)s->packets, "lost",
+			 (json_int_t)lost);
+}
+
+/* ---- who watches ---- */
+
+static void add_line(struct buf *out, json_t *value)
+{
+	CLEANUP_FREE char *line = json_dumps(value, JSON_COMPACT);
+
+	buf_printf(out, "%s\n", line);
+	json_decref(value);
+}
+
+bool daemon_seen_stream(void *data, const json_t *request, struct buf *beginning)
+{
+	struct daemon *d = data;
+	const char *verb = json_string_value(json_object_get(request, "verb"));
+	const struct settings *s = d->world.settings;
+
+	if (!verb || strcmp(verb, "watch"))
+		return false;
+	for (size_t i = 0; i < SEEN_LAST; i++) {
+		const char *line = d->seen.last[(d->seen.next + i) % SEEN_LAST];
+
+		if (line)
+			buf_printf(beginning, "%s\n", line);
+	}
+	/* From here on it is live. */
+	add_line(beginning,
+		 json_pack("{s:s, s:o, s:o}", "event", "watching", "group",
+			   d->seen.log ? json_integer(d->seen.group) : json_null(), "error",
+			   s && !s->log_rate ? json_string("log.rate is 0: nothing is logged")
+					     : reconcile_json_text(d->seen.error)));
+	return true;
+}

@@ -1,0 +1,279 @@
+"""`watch`: what the rules log, told with names, while packets flow."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from frames import Node, Pen, packet_socket  # noqa: E402
+from place import DIES_WITH_US, Daemon, Namespace, attach, eventually  # noqa: E402
+
+POLICY = """policy: shop
+for: {project: shop}
+allow:
+  - {from: {service: web}, to: {service: db}, ports: [5432], log: true, name: sql}
+deny:
+  - {from: {service: web}, to: {service: db}, ports: [81], log: true}
+"""
+WEB = Node("02:42:ac:12:00:03", "172.18.0.3", "fd00:18::3")
+DB = Node("02:42:ac:12:00:02", "172.18.0.2", "fd00:18::2")
+NEIGHBOUR = ("172.18.0.99", "02:42:ac:12:00:63")
+KEYS = """decided_by egress fragment from icmp in ingress length logged_by mac out passed port ports published
+          quoted time to verdict why""".split()
+
+Record = dict[str, Any]
+
+
+class Bridge:
+    """web, db and one whom nobody knows, on one bridge."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.places: list[Namespace] = []
+        daemon.policy(POLICY)
+        self.db = self._attach(f"{DB.ip4}/16", DB.mac)
+        self.web = self._attach(f"{WEB.ip4}/16", WEB.mac)
+        self.stranger = self._attach(f"{NEIGHBOUR[0]}/16", NEIGHBOUR[1])
+
+    def _attach(self, addr: str, mac: str) -> Namespace:
+        self.places.append(attach(self.daemon, addr, mac))
+        return self.places[-1]
+
+    @staticmethod
+    def send(place: Namespace, to: str, port: int, times: int = 1) -> None:
+        code = (
+            "import socket, sys\n"
+            "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "for i in range(int(sys.argv[3])):\n"
+            "    try:\n"
+            "        s.sendto(b'x', (sys.argv[1], int(sys.argv[2])))\n"
+            "    except OSError:\n"
+            "        pass  # what an earlier one was answered with\n"
+        )
+        place.run("/usr/bin/python3", "-c", code, to, str(port), str(times))
+
+    @staticmethod
+    def connect(place: Namespace, to: str, port: int) -> None:
+        code = f"import socket; s = socket.socket(); s.settimeout(1); s.connect_ex(('{to}', {port}))"
+        place.run("/usr/bin/python3", "-c", code)
+
+    def settings(self, text: str) -> None:
+        path = self.daemon.folder / "settings.yaml"
+        path.write_text(text + "\n", encoding="utf-8")
+        if "--config" not in self.daemon.options:
+            self.daemon.options += ["--config", str(path)]
+
+    def records(self, *options: str) -> list[Record]:
+        text = self.daemon.verb("watch", "--last", "200", "--json", *options)
+        return [json.loads(line) for line in text.splitlines()]
+
+    def soon(self, *options: str, count: int = 1) -> list[Record]:
+        assert eventually(lambda: len(self.records(*options)) >= count), self.daemon.log_text()
+        return self.records(*options)
+
+    def close(self) -> None:
+        for place in self.places:
+            place.close()
+
+
+@pytest.fixture
+def bridge(daemon: Daemon) -> Iterator[Bridge]:
+    made = Bridge(daemon)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_refused_packet(bridge: Bridge) -> None:
+    """Both names, the port, and the line that decided; every documented key."""
+    bridge.daemon.start()
+    bridge.connect(bridge.web, DB.ip4, 22)
+    found = bridge.soon("--refused")[0]
+    assert sorted(found) == KEYS
+    assert (found["verdict"], found["passed"], found["ports"]) == ("refused", False, "22/tcp")
+    assert found["from"]["container"] == "shop-web-1" and found["from"]["address"] == WEB.ip4
+    assert found["to"]["identity"] == "shop/db" and found["to"]["port"] == 22
+    assert found[found["decided_by"]]["where"] == "shop.yaml:1"
+    assert found["in"] == found["out"] == "br-shopfront" and found["port"].startswith("veth")
+    text = bridge.daemon.verb("watch", "--last", "1")
+    assert "refused" in text and "shop/web (shop-web-1) 172.18.0.3 -> shop/db (shop-db-1) 172.18.0.2  22/tcp" in text
+
+
+def test_rules_with_a_log_of_their_own(bridge: Bridge) -> None:
+    bridge.daemon.start()
+    bridge.connect(bridge.web, DB.ip4, 5432)
+    bridge.connect(bridge.web, DB.ip4, 81)
+    accepted = bridge.soon("--port", "5432")[0]
+    assert (accepted["verdict"], accepted["passed"], accepted["why"]) == ("accepted", True, None)
+    assert accepted["logged_by"] == "shop.yaml:4 sql"
+    refused = bridge.soon("--port", "81")[0]
+    assert (refused["verdict"], refused["logged_by"]) == ("refused", "shop.yaml:6")
+    assert refused[refused["decided_by"]]["reason"] == "deny-rule"
+
+
+def test_unknown_and_audit(bridge: Bridge) -> None:
+    """Whom nobody knows is told as that; audit mode lets pass and tells."""
+    bridge.settings("antispoof: false")
+    bridge.daemon.start()
+    bridge.send(bridge.stranger, DB.ip4, 9)
+    unknown = bridge.soon("--from", "172.18.0.0/24", "--port", "9/udp")[0]
+    assert (unknown["verdict"], unknown["from"]["kind"]) == ("unknown", "unknown")
+    bridge.daemon.policy(POLICY.replace("policy: shop\n", "policy: shop\nmode: audit\n"))
+    assert eventually(lambda: bridge.daemon.allows("shop/web", "shop/db", "23"))
+    bridge.connect(bridge.web, DB.ip4, 23)
+    audit = bridge.soon("--port", "23")[0]
+    assert (audit["verdict"], audit["passed"]) == ("audit", True)
+    assert not bridge.records("--port", "23", "--refused")
+
+
+def test_a_spoofed_frame(bridge: Bridge) -> None:
+    """Told by the port that it came by, not by what it claims."""
+    bridge.daemon.start()
+    gateway = Node("02:42:00:00:00:01", "172.18.0.1", "fd00:18::1")
+    mouth = packet_socket(f"/proc/{bridge.web.pid}/ns/net", "eth0")
+    with mouth:
+        mouth.send(Pen(WEB, DB, gateway).arp(2, DB.ip4, to=gateway.mac))
+    found = [r for r in bridge.soon("--refused") if r["verdict"] == "spoofed"]
+    assert found and found[0]["ports"] == "arp" and found[0]["decided_by"] == "antispoof"
+    assert found[0]["from"]["container"] == "shop-web-1" and found[0]["from"]["address"] == DB.ip4
+
+
+def test_filters(bridge: Bridge) -> None:
+    bridge.daemon.start()
+    bridge.connect(bridge.web, DB.ip4, 22)
+    bridge.connect(bridge.db, WEB.ip4, 25)
+    bridge.soon(count=2)
+    ports = lambda *options: {r["ports"] for r in bridge.records(*options)}  # noqa: E731
+    assert ports("--from", "shop/web") == ports("--to", "shop-db-?") == {"22/tcp"}
+    assert ports("--from", "shop/*") == ports("--policy", "shop") == {"22/tcp", "25/tcp"}
+    assert ports("--to", WEB.ip4) == ports("--port", "25") == {"25/tcp"}
+    assert ports("--from", "world") == ports("--policy", "blog") == ports("--port", "25/udp") == set()
+    assert len(bridge.daemon.verb("watch", "--last", "1").splitlines()) == 1
+    for wrong in (["--last", "0"], ["--last", "x"], ["--follow"]):
+        bridge.daemon.verb("watch", *wrong, code=2)
+
+
+def test_several_watch_live_and_a_slow_one_is_no_hindrance(bridge: Bridge) -> None:
+    """One that never reads loses lines and is told so; the others and the daemon go on."""
+    bridge.settings("log: {rate: 5000/second, burst: 5000}")
+    bridge.daemon.start()
+    live = [
+        subprocess.Popen(
+            [*DIES_WITH_US, *bridge.daemon.argv("watch", "--json")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    slow = socket.socket(socket.AF_UNIX)
+    try:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(str(bridge.daemon.control))
+        slow.sendall(b'{"verb": "watch"}\n')
+        time.sleep(0.5)
+        for _ in range(3):
+            bridge.send(bridge.web, DB.ip4, 99, 1500)
+        for process in live:
+            assert process.stdout
+            lines = [process.stdout.readline() for _ in range(1000)]
+            assert all(json.loads(line)["ports"] == "99/udp" for line in lines)
+        assert bridge.daemon.state() == "enforcing"
+        slow.settimeout(20)
+        text = b""
+        while b'"event":"skipped"' not in text:
+            got = slow.recv(1 << 20)
+            assert got, "the daemon closed the connection"
+            text += got
+            if len(text) > 1 << 19:
+                bridge.send(bridge.web, DB.ip4, 99)
+    finally:
+        slow.close()
+        for process in live:
+            process.kill()
+            process.communicate()
+
+
+HOLD = """
+import socket, struct, sys, time
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)  # NETLINK_NETFILTER
+config, bind = 4 << 8 | 1, struct.pack("=HHBxxx", 5, 1, 1)  # NFULNL_MSG_CONFIG, NFULA_CFG_CMD: NFULNL_CFG_CMD_BIND
+s.send(struct.pack("=LHHLLBBH", 20 + len(bind), config, 5, 1, 0, 0, 0, socket.htons(int(sys.argv[1]))) + bind)
+assert struct.unpack_from("=i", s.recv(4096), 16)[0] == 0
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_another_has_the_group(bridge: Bridge) -> None:
+    """Said by `status` and `watch`, the rules are in force; once it is free, it is read."""
+    holder = subprocess.Popen(
+        [*DIES_WITH_US, *bridge.daemon.space.argv("/usr/bin/python3", "-c", HOLD, "86")], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout and holder.stdout.readline() == b"held\n"
+        bridge.daemon.start()
+        log = bridge.daemon.status()["log"]
+        assert log["group"] is None and "86" in log["error"]
+        assert "86" in bridge.daemon.call("watch", "--last", "1").stderr
+        bridge.connect(bridge.web, DB.ip4, 22)
+        assert not bridge.records()
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert eventually(lambda: bridge.daemon.status()["log"]["group"] == 86, 20)
+    bridge.connect(bridge.web, DB.ip4, 22)
+    bridge.soon("--port", "22")
+
+
+def test_another_group_by_the_settings(bridge: Bridge) -> None:
+    bridge.settings("log: {group: 87}")
+    bridge.daemon.start()
+    assert bridge.daemon.status()["log"]["group"] == 87
+    bridge.settings("log: {rate: 0}")
+    bridge.daemon.verb("reload")
+    assert bridge.daemon.status()["log"]["group"] is None
+    bridge.settings("log: {group: 88}")
+    bridge.daemon.verb("reload")
+    bridge.connect(bridge.web, DB.ip4, 22)
+    bridge.soon("--port", "22")
+
+
+def test_too_many_watch(bridge: Bridge) -> None:
+    bridge.daemon.start()
+    held = []
+    try:
+        for _ in range(8):
+            held.append(socket.socket(socket.AF_UNIX))
+            held[-1].connect(str(bridge.daemon.control))
+            held[-1].sendall(b'{"verb": "watch"}\n')
+            held[-1].settimeout(20)
+            assert b'"event":"watching"' in held[-1].recv(65536)
+        done = bridge.daemon.call("watch", "--last", "1")
+        assert done.returncode == 3 and "too many watch" in done.stderr
+        assert bridge.daemon.state() == "enforcing"
+        held.pop().close()
+        assert eventually(lambda: bridge.daemon.call("watch", "--last", "1").returncode == 0)
+    finally:
+        for s in held:
+            s.close()
+
+
+def test_the_daemon_ends(bridge: Bridge) -> None:
+    process = bridge.daemon.start()
+    watch = subprocess.Popen(
+        [*DIES_WITH_US, *bridge.daemon.argv("watch")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        time.sleep(0.5)
+        bridge.daemon.stop(process)
+        _, errors = watch.communicate(timeout=20)
+        assert watch.returncode == 3 and b"the daemon has ended" in errors
+    finally:
+        watch.kill()
+        watch.communicate()

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -56,4 +57,21 @@ int learning_restrict(struct links *l, struct mnl_socket *requests, const struct
 			first = error_wrap(err, r, "setting no_linklocal_learn of %s", link->name);
 	}
 	return first;
+}
+
+/* bridge fdb replace MAC dev PORT master dynamic */
+int learning_teach(struct mnl_socket *requests, unsigned port, const uint8_t mac[static 6])
+{
+	_Alignas(struct nlmsghdr) char buf[128];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
+	struct ndmsg *neighbour = mnl_nlmsg_put_extra_header(request, sizeof(*neighbour));
+
+	request->nlmsg_type = RTM_NEWNEIGH;
+	request->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
+	neighbour->ndm_family = PF_BRIDGE;
+	neighbour->ndm_ifindex = (int)port;
+	neighbour->ndm_state = NUD_REACHABLE;
+	neighbour->ndm_flags = NTF_MASTER;
+	mnl_attr_put(request, NDA_LLADDR, 6, mac);
+	return netlink_request(requests, request);
 }

@@ -1,7 +1,9 @@
 /*
- * learning: what a bridge learns from.
+ * learning: what a bridge learns from, and what it is told.
  */
 #pragma once
+
+#include <stdint.h>
 
 #include "links.h"
 #include "quaywall/error.h"
@@ -12,3 +14,7 @@
  * port. Tries all; the first failure comes back. */
 int learning_restrict(struct links *l, struct mnl_socket *requests, const struct model *m,
 		      struct error *err);
+
+/* Tells the bridge of PORT, a link's index, that MAC is there, whatever it learned before; as if it had learned it, so
+ * it ages. -ENODEV and the like where the port has gone. */
+int learning_teach(struct mnl_socket *requests, unsigned port, const uint8_t mac[static 6]);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "learning.h"
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
@@ -305,14 +306,27 @@ static size_t keep_old(const struct ports *p, struct search *s)
 	return kept;
 }
 
-/* Returns how many got one. */
-static size_t bind_new(struct search *s)
+/*
+ * Who had a port that was not bound yet, while this MAC was nobody's, may have taught the bridge that it is there: until
+ * the container sends something itself, what others send to it would go that way. A port that went meanwhile is passed
+ * over, and one that does not forward yet (-EPERM): its bridge cannot be told.
+ */
+static int teach(const struct search *s, const struct link *link, const uint8_t *mac)
 {
-	size_t fresh = 0;
+	int r = learning_teach(s->requests, link->index, mac);
+
+	return r == -ENODEV || r == -EINVAL || r == -ENOENT || r == -EPERM ? 0 : r;
+}
+
+/* Binds what can be bound. *RET_FRESH is how many got a port. */
+static int bind_new(struct search *s, size_t *ret_fresh, struct error *err)
+{
+	int first = 0;
 
 	for (size_t i = 0; s->claimants.len > 0 && i < s->model->nendpoints; i++) {
 		const struct model_endpoint *e = &s->model->endpoints[i];
 		const struct link *link;
+		int r;
 
 		if (s->port[i] || !e->has_mac || !s->places[e->network].bridge)
 			continue;
@@ -320,9 +334,12 @@ static size_t bind_new(struct search *s)
 		if (!link)
 			continue;
 		set_port(s, i, link);
-		fresh++;
+		(*ret_fresh)++;
+		r = teach(s, link, e->mac);
+		if (r < 0 && first == 0)
+			first = error_wrap(err, r, "telling the bridge of %s", link->name);
 	}
-	return fresh;
+	return first;
 }
 
 static void remember(struct ports *p, const struct search *s)
@@ -367,15 +384,16 @@ int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *reques
 		.hides = mem_new(m->nendpoints, sizeof(*s.hides)),
 		.taken = mem_new(l->len, sizeof(*s.taken)),
 	};
-	size_t kept = keep_old(p, &s);
+	size_t kept = keep_old(p, &s), fresh = 0;
 	int r = find_claimants(&s, err);
+	int taught = bind_new(&s, &fresh, r < 0 ? NULL : err);
 
 	/* What was bound stays so also where the kernel does not answer. */
-	if (bind_new(&s) > 0 || kept != p->len || !p->begun)
+	if (fresh > 0 || kept != p->len || !p->begun)
 		remember(p, &s);
 	p->begun = true;
 	p->missing = is_missing(&s);
-	return r;
+	return r < 0 ? r : taught;
 }
 
 void ports_done(struct ports *p)

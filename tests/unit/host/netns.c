@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <linux/if_bridge.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -74,6 +76,45 @@ void netns_add_veth(const char *name, const char *peer)
 	mnl_attr_nest_end(c.message, info);
 	change_end(&c);
 }
+
+/* ---- what bridges have learned ---- */
+
+struct learned {
+	const uint8_t *mac;
+	int index; /* of the port; 0: none */
+};
+
+static int take_learned(const struct nlmsghdr *message, void *data)
+{
+	const struct ndmsg *neighbour = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr;
+	struct learned *l = data;
+
+	mnl_attr_for_each(attr, message, sizeof(*neighbour)) {
+		if (mnl_attr_get_type(attr) == NDA_LLADDR &&
+		    !memcmp(mnl_attr_get_payload(attr), l->mac, 6) &&
+		    !(neighbour->ndm_flags & NTF_SELF))
+			l->index = neighbour->ndm_ifindex;
+	}
+	return 0;
+}
+
+const char *netns_port_of(const uint8_t mac[static 6])
+{
+	static char name[IF_NAMESIZE];
+	struct learned l = {.mac = mac};
+	struct change c;
+
+	change_begin(&c, RTM_GETNEIGH, 0, sizeof(struct ndmsg));
+	((struct ndmsg *)mnl_nlmsg_get_payload(c.message))->ndm_family = PF_BRIDGE;
+	assert_int_equal(netlink_dump(route, c.message, take_learned, &l), 0);
+	name[0] = '\0';
+	if (l.index)
+		assert_non_null(if_indextoname((unsigned)l.index, name));
+	return name;
+}
+
+/* ---- links ---- */
 
 void netns_del_link(const char *name)
 {

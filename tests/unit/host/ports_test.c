@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <net/if.h>
 #include <sched.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "quaywall/docker.h"
 #include "quaywall/host.h"
 #include "quaywall/mem.h"
+#include "quaywall/netlink.h"
+#include "../../../controller/host/learning.h"
 
 #define CONTAINER(id, running) "{\"id\": \"" id "\", \"running\": " running "}"
 #define ENDPOINT(id, mac) \
@@ -105,6 +108,24 @@ static void test_what_two_show_is_nobodys(void **state)
 	assert_ports(h, both, "- -");
 }
 
+/* Before it was bound, another port may have taught the bridge otherwise. */
+static void test_the_bridge_is_told(void **state)
+{
+	CLEANUP_HOST struct host *h = open_host();
+	CLEANUP_NETLINK struct mnl_socket *s = NULL;
+
+	(void)state;
+	netns_set_up("br0");
+	add_port("p1", mac1, true);
+	add_port("p2", mac2, true);
+	assert_int_equal(netlink_open(NETLINK_ROUTE, -1, 0, &s, NULL), 0);
+	assert_int_equal(learning_teach(s, if_nametoindex("p2"), mac1), 0);
+	assert_string_equal(netns_port_of(mac1), "p2");
+	assert_ports(h, both, "p1 p2");
+	assert_string_equal(netns_port_of(mac1), "p1");
+	assert_string_equal(netns_port_of(mac2), "p2");
+}
+
 /* 20.10 gives the pair its MAC only in the bridge, and then it can be predicted. */
 static void test_who_hides_its_mac_may_show_the_one_of_a_port_that_is_down(void **state)
 {
@@ -181,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_NETNS(test_by_the_mac_at_the_other_end),
 		IN_NETNS(test_a_port_stays_with_its_endpoint),
+		IN_NETNS(test_the_bridge_is_told),
 		IN_NETNS(test_what_two_show_is_nobodys),
 		IN_NETNS(test_who_hides_its_mac_may_show_the_one_of_a_port_that_is_down),
 		IN_NETNS(test_who_is_being_started_hides_nothing),

@@ -18,7 +18,7 @@
 #include "published.h"
 
 /* The daemon answers whoever may ask, and enforces with the same thread. */
-#define CELLS_MAX 25000
+#define CELLS_MAX 10000
 #define ASKED_MAX 2000000
 
 enum kind { KIND_IDENTITY, KIND_HOST, KIND_WORLD, KIND_PUBLISHED };

@@ -136,6 +136,17 @@ def test_frames_to_group_addresses_turn_no_traffic(bridge: Bridge) -> None:
         assert (0x0E in drawn) if not enforced else drawn == set()
 
 
+def test_what_the_bridge_learned_before(bridge: Bridge) -> None:
+    """A port that was nobody's yet drew the traffic of a container that was stopped: it does no more once that has its
+    port, though it says nothing. By the daemon as it is confined."""
+    bridge.db_speaks()
+    bridge.mouth.send(ether(BROADCAST, DB.mac, 0x88CC, bytes(50)))
+    assert bridge.fdb(DB.mac) == f"veth{bridge.web.pid}"
+    bridge.daemon.start()
+    assert bridge.daemon.status()["sandbox"]["capabilities"] is True
+    assert bridge.fdb(DB.mac) == f"veth{bridge.db.pid}"
+
+
 @pytest.mark.parametrize("bound", [True, False])
 def test_packets_in_them_reach_the_host_no_more(bridge: Bridge, bound: bool) -> None:
     """They come by the port, not by the bridge that the policies' rules name; also by one that is nobody's yet."""

@@ -58,7 +58,7 @@ static struct flow_entry entry_of(const struct flow_packet *p)
 {
 	const struct flow_tuple *t = &p->tuple;
 
-	if (p->has_entry && (same_way(p) || p->entry.dnat))
+	if (p->has_entry && same_way(p))
 		return p->entry;
 	return (struct flow_entry) {
 		.orig_src = t->src,
@@ -147,6 +147,8 @@ static json_t *judged(const struct compiled *c, const struct flow_packet *p,
 	json_object_set_new(json_object_get(flow, "from"), "port", port_json(&e, e.orig_sport));
 	json_object_set_new(json_object_get(flow, "to"), "port", port_json(&e, f.port));
 	json_object_set_new(flow, "why", why_json(word, &v));
+	/* What the rule said counts, and not what those of now say. */
+	json_object_del(flow, "verdict");
 	json_object_del(flow, "note");
 	json_object_del(flow, "path");
 	return flow;
@@ -240,15 +242,15 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 {
 	const char *rule;
 	const struct word *word = read_prefix(p->prefix, &rule);
+	CLEANUP_JSON json_t *flow = NULL;
 	json_t *record;
 
 	if (!word)
 		return NULL;
-	record =
-		strcmp(word->verdict, "spoofed") ? judged(c, p, names, word) : spoofed(c, p, names);
-	json_object_set_new(record, "time", time_json(at));
-	json_object_set_new(record, "verdict", json_string(word->verdict));
-	json_object_set_new(record, "passed", json_boolean(word->passed));
+	record = json_pack("{s:o, s:s, s:b}", "time", time_json(at), "verdict", word->verdict,
+			   "passed", word->passed);
+	flow = strcmp(word->verdict, "spoofed") ? judged(c, p, names, word) : spoofed(c, p, names);
+	json_object_update(record, flow);
 	json_object_set_new(record, "logged_by", *rule ? reconcile_json_text(rule) : json_null());
 	json_object_set_new(record, "in", reconcile_json_text(names->in));
 	json_object_set_new(record, "out", reconcile_json_text(names->out));

@@ -77,13 +77,8 @@ static int answer_here(const struct arguments *a, const struct explain_query *q,
 		       struct error *err)
 {
 	CLEANUP_OFFLINE struct offline o = {.settings = NULL};
-	int code = offline_load(&o, a, false, err);
+	int code = offline_world(&o, a, false, err);
 
-	if (code == QUAYWALL_FINE)
-		code = offline_list(&o, a, false, err);
-	if (code == QUAYWALL_FINE)
-		code = offline_compile(&o);
-	offline_print_problems(&o);
 	if (code != QUAYWALL_FINE)
 		return code;
 	if (reconcile_explain(o.compiled, o.model, q, ret, err) < 0)

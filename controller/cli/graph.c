@@ -44,13 +44,8 @@ static int answer_here(const struct arguments *a, json_t **ret, struct error *er
 {
 	CLEANUP_OFFLINE struct offline o = {.settings = NULL};
 	struct graph_query q = {.from = a->from, .to = a->to};
-	int code = offline_load(&o, a, false, err);
+	int code = offline_world(&o, a, false, err);
 
-	if (code == QUAYWALL_FINE)
-		code = offline_list(&o, a, false, err);
-	if (code == QUAYWALL_FINE)
-		code = offline_compile(&o);
-	offline_print_problems(&o);
 	if (code != QUAYWALL_FINE)
 		return code;
 	return reconcile_graph(o.compiled, o.model, &q, ret, err) < 0 ? QUAYWALL_USAGE

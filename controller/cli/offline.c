@@ -77,6 +77,18 @@ void offline_print_problems(const struct offline *o)
 	fputs(buf_text(&text), stderr);
 }
 
+int offline_world(struct offline *o, const struct arguments *a, bool here, struct error *err)
+{
+	int code = offline_load(o, a, false, err);
+
+	if (code == QUAYWALL_FINE)
+		code = offline_list(o, a, here, err);
+	if (code == QUAYWALL_FINE)
+		code = offline_compile(o);
+	offline_print_problems(o);
+	return code;
+}
+
 void offline_done(struct offline *o)
 {
 	compile_free(o->compiled);

@@ -30,6 +30,9 @@ int offline_list(struct offline *o, const struct arguments *a, bool here, struct
 /* Compiles the three. Returns an exit code, as offline_load(). */
 int offline_compile(struct offline *o);
 
+/* All three, and prints the problems. Returns an exit code. */
+int offline_world(struct offline *o, const struct arguments *a, bool here, struct error *err);
+
 /* Prints the problems on standard error. */
 void offline_print_problems(const struct offline *o);
 

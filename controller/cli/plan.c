@@ -47,13 +47,8 @@ static int compare_kernel(const struct arguments *a, struct offline *o, json_t *
 
 static int plan(const struct arguments *a, struct offline *o, json_t **ret, struct error *err)
 {
-	int code = offline_load(o, a, false, err);
+	int code = offline_world(o, a, true, err);
 
-	if (code == QUAYWALL_FINE)
-		code = offline_list(o, a, true, err);
-	if (code == QUAYWALL_FINE)
-		code = offline_compile(o);
-	offline_print_problems(o);
 	return code == QUAYWALL_FINE ? compare_kernel(a, o, ret, err) : code;
 }
 

@@ -290,6 +290,7 @@ int verb_watch(const struct arguments *a)
 		return verb_fail(QUAYWALL_UNREACHABLE, &err);
 	stream = fdopen(fd, "r");
 	if (!stream) {
+		error_set(&err, -errno, "the daemon's stream: %s", strerror(errno));
 		close(fd);
 		return verb_fail(QUAYWALL_UNREACHABLE, &err);
 	}

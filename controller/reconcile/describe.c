@@ -36,7 +36,7 @@ static const char *reason_name(enum flow_reason r)
 	return r < ARRAY_SIZE(names) && names[r] ? names[r] : "other";
 }
 
-static const char *protocol_name(uint8_t protocol)
+const char *describe_protocol(uint8_t protocol)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
@@ -65,6 +65,17 @@ json_t *describe_addr(const struct addr *a)
 	char text[ADDR_TEXT_SIZE];
 
 	return addr_is_set(a) ? json_string(addr_format(a, text)) : json_null();
+}
+
+json_t *describe_directions(unsigned bits)
+{
+	json_t *list = json_array();
+
+	if (bits & POLICY_INGRESS)
+		json_array_append_new(list, json_string("ingress"));
+	if (bits & POLICY_EGRESS)
+		json_array_append_new(list, json_string("egress"));
+	return list;
 }
 
 /* ---- ends ---- */
@@ -241,7 +252,7 @@ static json_t *flow_path(const struct model *m, const struct flow *f)
 /* "5432/tcp", "8000-8100/tcp", "tcp", "every protocol and port" */
 json_t *describe_ports(const struct flow *f, uint16_t last)
 {
-	const char *protocol = protocol_name(f->protocol);
+	const char *protocol = describe_protocol(f->protocol);
 	CLEANUP_BUF struct buf out = BUF_INIT;
 
 	if (!f->protocol)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "describe.h"
 #include "ends.h"
 #include "parts.h"
 #include "published.h"
@@ -209,7 +210,7 @@ static bool is_published_in(const struct graph *g, const struct published *p, ui
 }
 
 static void add_through(const struct graph *g, const struct end *to, const struct published *p,
-			struct flow_list *flows)
+			struct parts_flows *flows)
 {
 	for (size_t i = 0; i < to->sources.len; i++) {
 		const struct flow_end *from = &to->sources.items[i].end;
@@ -222,7 +223,7 @@ static void add_through(const struct graph *g, const struct end *to, const struc
 
 static void ask_published(struct graph *g, const struct end *to, struct parts *parts)
 {
-	struct flow_list flows = {NULL, 0, 0};
+	struct parts_flows flows = {NULL, 0, 0};
 
 	for (size_t i = 0; i < g->published.len; i++) {
 		const struct entry *e = &g->published.items[i], *next = e + 1;
@@ -283,7 +284,7 @@ static bool have_common_network(const struct graph *g, const struct compile_memb
 }
 
 static void add_flows(const struct graph *g, const struct compile_member *from,
-		      const struct compile_member *to, struct flow_list *flows)
+		      const struct compile_member *to, struct parts_flows *flows)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 
@@ -309,7 +310,7 @@ static size_t class_end(const struct compile_members *m, size_t i)
 
 /* The first two of both classes that are not one container. */
 static void add_class(const struct graph *g, const struct compile_members *from, size_t i,
-		      const struct compile_members *to, size_t j, struct flow_list *flows)
+		      const struct compile_members *to, size_t j, struct parts_flows *flows)
 {
 	size_t iend = class_end(from, i), jend = class_end(to, j);
 
@@ -323,7 +324,7 @@ static void add_class(const struct graph *g, const struct compile_members *from,
 }
 
 static void find_flows(const struct graph *g, const struct compile_members *from,
-		       const struct compile_members *to, bool common, struct flow_list *flows)
+		       const struct compile_members *to, bool common, struct parts_flows *flows)
 {
 	for (size_t i = 0; i < from->len; i = class_end(from, i))
 		for (size_t j = 0; j < to->len; j = class_end(to, j)) {
@@ -336,7 +337,7 @@ static void find_flows(const struct graph *g, const struct compile_members *from
 }
 
 static void ask_protocol(struct graph *g, const struct end *from, const struct end *to,
-			 uint8_t protocol, struct flow_list *flows, struct parts *parts)
+			 uint8_t protocol, struct parts_flows *flows, struct parts *parts)
 {
 	struct compile_ports bounds = {NULL, 0, 0};
 	bool has_ports = protocol != IPPROTO_ICMP && protocol != IPPROTO_GRE;
@@ -360,7 +361,7 @@ static void ask_pair(struct graph *g, const struct end *from, const struct end *
 					    IPPROTO_GRE};
 	const struct compile_members *sources = members_as(from, to, true);
 	const struct compile_members *targets = members_as(to, from, false);
-	struct flow_list flows = {NULL, 0, 0};
+	struct parts_flows flows = {NULL, 0, 0};
 
 	*ret_common = have_common_network(g, sources, targets);
 	find_flows(g, sources, targets, *ret_common, &flows);
@@ -392,17 +393,6 @@ static void add_cell(struct graph *g, size_t row, size_t column)
 }
 
 /* ---- the answer ---- */
-
-static json_t *directions(unsigned bits)
-{
-	json_t *list = json_array();
-
-	if (bits & POLICY_INGRESS)
-		json_array_append_new(list, json_string("ingress"));
-	if (bits & POLICY_EGRESS)
-		json_array_append_new(list, json_string("egress"));
-	return list;
-}
 
 /* The names of the containers, each once: endpoints of one container are not sorted side by side. */
 static json_t *containers_json(const struct graph *g, const struct end *e)
@@ -436,8 +426,8 @@ static json_t *end_json(const struct graph *g, const struct end *e)
 	return json_pack("{s:o, s:s, s:b, s:b, s:o, s:o, s:o}", "name",
 			 reconcile_json_text(end_name(g, e)), "kind", kinds[e->kind], "row", e->row,
 			 "column", e->column, "containers", containers_json(g, e), "isolated",
-			 directions(id ? id->isolated : 0), "audited",
-			 directions(id ? id->audited : 0));
+			 describe_directions(id ? id->isolated : 0), "audited",
+			 describe_directions(id ? id->audited : 0));
 }
 
 static int fill(struct graph *g, struct error *err)

@@ -1,6 +1,5 @@
 #include "parts.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "quaywall/buf.h"
@@ -151,7 +150,7 @@ static void file_answers(struct parts *p, const struct answers *a, struct part_p
 	part->reasons.more |= a->reasons.more;
 }
 
-size_t parts_ask(struct parts *p, const struct compiled *c, struct flow_list *flows,
+size_t parts_ask(struct parts *p, const struct compiled *c, struct parts_flows *flows,
 		 uint8_t protocol, uint16_t first, uint16_t last)
 {
 	struct answers a = {.seen = 0};
@@ -166,8 +165,8 @@ size_t parts_ask(struct parts *p, const struct compiled *c, struct flow_list *fl
 	return flows->len;
 }
 
-size_t parts_ask_published(struct parts *p, const struct compiled *c, const struct flow_list *flows,
-			   uint8_t protocol, uint16_t port)
+size_t parts_ask_published(struct parts *p, const struct compiled *c,
+			   const struct parts_flows *flows, uint8_t protocol, uint16_t port)
 {
 	struct answers a = {.seen = 0};
 
@@ -182,12 +181,10 @@ size_t parts_ask_published(struct parts *p, const struct compiled *c, const stru
 
 static json_t *ports_json(const struct part_ports *ports)
 {
-	const char *protocol = ports->protocol == IPPROTO_TCP	 ? "tcp"
-			       : ports->protocol == IPPROTO_UDP	 ? "udp"
-			       : ports->protocol == IPPROTO_SCTP ? "sctp"
-			       : ports->protocol == IPPROTO_ICMP ? "icmp"
-								 : "other";
+	const char *protocol = describe_protocol(ports->protocol);
 
+	if (!protocol)
+		return json_string("other");
 	if (ports->last == 0 || (ports->first == 1 && ports->last == UINT16_MAX))
 		return json_string(protocol);
 	if (ports->first == ports->last)

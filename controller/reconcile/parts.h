@@ -8,7 +8,7 @@
 #include "quaywall/compile.h"
 
 /* A pair of ends that are asked for all that they stand for; each flow's ports are filled in. */
-struct flow_list {
+struct parts_flows {
 	struct flow *items;
 	size_t len, cap;
 };
@@ -20,12 +20,12 @@ void parts_free(struct parts *p);
 
 /* Asks each of FLOWS about the ports FIRST to LAST, which are judged alike (0 and 0: a protocol without ports), and
  * adds them to the part that is answered so. Ports come in ascending order. Returns how many were asked. */
-size_t parts_ask(struct parts *p, const struct compiled *c, struct flow_list *flows,
+size_t parts_ask(struct parts *p, const struct compiled *c, struct parts_flows *flows,
 		 uint8_t protocol, uint16_t first, uint16_t last);
 
 /* Asks each of FLOWS, which go through published ports, about the host's PORT. */
-size_t parts_ask_published(struct parts *p, const struct compiled *c, const struct flow_list *flows,
-			   uint8_t protocol, uint16_t port);
+size_t parts_ask_published(struct parts *p, const struct compiled *c,
+			   const struct parts_flows *flows, uint8_t protocol, uint16_t port);
 
 /* [{"verdict", "ports", "limited", "by"}]: see the README. WHOLE: the parts together are every protocol and port. */
 json_t *parts_json(const struct parts *p, bool whole);

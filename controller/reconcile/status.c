@@ -56,17 +56,6 @@ static json_t *engine_json(struct daemon *d)
 
 /* ---- policies ---- */
 
-static json_t *directions(unsigned bits)
-{
-	json_t *list = json_array();
-
-	if (bits & POLICY_INGRESS)
-		json_array_append_new(list, json_string("ingress"));
-	if (bits & POLICY_EGRESS)
-		json_array_append_new(list, json_string("egress"));
-	return list;
-}
-
 static json_t *document_json(const struct policy_document *doc, const struct settings *s)
 {
 	enum policy_mode mode = doc->mode == POLICY_MODE_DEFAULT ? s->mode : doc->mode;
@@ -74,7 +63,7 @@ static json_t *document_json(const struct policy_document *doc, const struct set
 	return json_pack("{s:o, s:o, s:i, s:s, s:o, s:o}", "name", reconcile_json_text(doc->name),
 			 "file", reconcile_json_text(doc->where.file), "line", doc->where.line,
 			 "mode", mode == POLICY_AUDIT ? "audit" : "enforce", "isolate",
-			 directions(doc->isolate), "rules", count(doc->nrules));
+			 describe_directions(doc->isolate), "rules", count(doc->nrules));
 }
 
 static json_t *problems_json(const struct policy_problems *p, enum policy_severity severity)
@@ -206,8 +195,8 @@ static json_t *network_json(const struct model *m, size_t i)
 static json_t *identity_json(const struct compile_identity *i)
 {
 	return json_pack("{s:o, s:o, s:o, s:o}", "name", reconcile_json_text(i->name), "endpoints",
-			 count(i->nendpoints), "isolated", directions(i->isolated), "audited",
-			 directions(i->audited));
+			 count(i->nendpoints), "isolated", describe_directions(i->isolated),
+			 "audited", describe_directions(i->audited));
 }
 
 static json_t *endpoint_json(const struct world *w, size_t i)

@@ -34,6 +34,9 @@ MAY_INCLUDE = {
     "nft": {"ruleset"},
     "check": {"model", "policy"},
     "sandbox": set(),
+    "learn": {"model", "policy", "compile"},
+    "alert": {"model", "policy", "compile"},
+    "metrics": set(),
 }
 EVERY_DOOR = {"reconcile", "cli", "main"}
 # Rooms return errors; only these log.

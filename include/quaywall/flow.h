@@ -1,6 +1,6 @@
 /*
- * flow: conntrack's flows, and the cutting of those that a changed policy refuses; and the packets that the
- * rules log.
+ * flow: conntrack's flows, as they begin and end, and the cutting of those that a changed policy refuses; and the
+ * packets that the rules log.
  */
 #pragma once
 
@@ -111,6 +111,39 @@ static inline void flow_log_cleanup(struct flow_log **l)
 }
 
 #define CLEANUP_FLOW_LOG __attribute__((cleanup(flow_log_cleanup)))
+
+/* ---- flows as they begin and end ---- */
+
+enum flow_event_kind { FLOW_BEGINS, FLOW_ENDS };
+
+/* What conntrack tells: of flows whose first packet no rule refused. */
+struct flow_event {
+	enum flow_event_kind kind;
+	struct flow_entry entry;
+	bool counted;		       /* of an end, where net.netfilter.nf_conntrack_acct is on */
+	uint64_t packets[2], bytes[2]; /* sent by who began the flow, and answered */
+};
+
+struct flow_events; /* a subscription to conntrack's events, of one namespace */
+
+/* Subscribes in the namespace of NETNS_FD (-1: the thread's own) with a non-blocking socket. */
+int flow_events_open(int netns_fd, struct flow_events **ret, struct error *err);
+void flow_events_close(struct flow_events *e);
+int flow_events_fd(const struct flow_events *e); /* readable: flow_events_read() */
+
+/* Calls EACH for the events that wait, at most a bounded number in a call. *RET_LOST: the kernel had more than it could
+ * deliver, how many is not known. Returns 1 where more may wait, 0 where nothing does, or a negative errno where
+ * the socket is of no more use. */
+int flow_events_read(struct flow_events *e,
+		     void (*each)(const struct flow_event *event, void *data), void *data,
+		     bool *ret_lost, struct error *err);
+
+static inline void flow_events_cleanup(struct flow_events **e)
+{
+	flow_events_close(*e);
+}
+
+#define CLEANUP_FLOW_EVENTS __attribute__((cleanup(flow_events_cleanup)))
 
 static inline void flow_cleanup(struct flow_table **t)
 {

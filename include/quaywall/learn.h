@@ -1,0 +1,73 @@
+/*
+ * learn: who talked to whom, and the policy that it would take.
+ *
+ * Flows are kept by names and not by addresses or identities: a container is its Compose or Swarm project and service,
+ * else its name, so that what is known outlives containers, policies and restarts. An end outside keeps its
+ * address. Bounded: what does not fit any more is counted. Pure but for the clock, which callers give.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <jansson.h>
+
+#include "quaywall/addr.h"
+#include "quaywall/buf.h"
+#include "quaywall/compile.h"
+#include "quaywall/error.h"
+#include "quaywall/model.h"
+
+enum learn_end_kind {
+	LEARN_CONTAINER, /* `project` and `service`, or `name` where it has not both */
+	LEARN_HOST,
+	LEARN_OUTSIDE, /* `addr` */
+};
+
+struct learn_end {
+	enum learn_end_kind kind;
+	char *project, *service; /* or NULL */
+	char *name;		 /* or NULL */
+	struct addr addr;
+};
+
+/* Flows of one kind: the same ends, protocol, and port of the server. */
+struct learn_pair {
+	struct learn_end from, to;
+	uint8_t protocol; /* IPPROTO_*; ICMPv6 is IPPROTO_ICMP */
+	uint16_t
+		port; /* of the container, or of the host, outside; 0 where the protocol has none */
+	uint16_t published_port; /* from outside by this port of the host; 0: not so */
+	uint64_t allowed, audited,
+		refused; /* flows: by the rules' leave, by audit's, and not (packets) */
+	time_t first, last;
+};
+
+struct learn_table;
+
+/* At most MAX pairs. */
+struct learn_table *learn_table_new(size_t max);
+void learn_table_free(struct learn_table *t);
+
+size_t learn_table_len(const struct learn_table *t);
+/* In no order that stays. Good until the table is changed. */
+const struct learn_pair *learn_table_pair(const struct learn_table *t, size_t i);
+uint64_t learn_table_left_out(const struct learn_table *t); /* flows of pairs that found no place */
+
+/* One flow that was judged: its ends are those of C's model. An end that nobody known holds makes nothing.
+ * *RET_NEW (may be NULL): the pair was not there before. False where it found no place, or makes nothing. */
+bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
+		     enum flow_verdict verdict, time_t at, bool *ret_new);
+
+/* The table as a document of the state folder, and back: what makes no sense there is an error, never a crash. */
+json_t *learn_table_json(const struct learn_table *t);
+int learn_table_read(const json_t *document, size_t max, struct learn_table **ret,
+		     struct error *err);
+
+static inline void learn_table_cleanup(struct learn_table **t)
+{
+	learn_table_free(*t);
+}
+
+#define CLEANUP_LEARN_TABLE __attribute__((cleanup(learn_table_cleanup)))

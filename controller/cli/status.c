@@ -162,6 +162,8 @@ static void add_log(struct buf *out, const json_t *l)
 
 	buf_printf(out, "log         %s%s, %s packet%s told", *group ? "group " : "no group", group,
 		   output_text(l, "packets"), plural(l, "packets"));
+	if (json_integer_value(part(l, "left_out")))
+		buf_printf(out, ", %s left out by the rate", output_text(l, "left_out"));
 	if (json_integer_value(part(l, "lost")))
 		buf_printf(out, ", %s lost", output_text(l, "lost"));
 	buf_char(out, '\n');

@@ -159,11 +159,14 @@ static void add_record(struct buf *out, const json_t *record)
 /* What is no flow goes to standard error, so that the lines of standard output are all alike. */
 static void print_event(const json_t *event)
 {
-	const char *error = output_text(event, "error");
+	const char *kind = output_text(event, "event"), *error = output_text(event, "error");
 
-	if (!strcmp(output_text(event, "event"), "skipped"))
+	if (!strcmp(kind, "skipped"))
 		fprintf(stderr, "quaywall: %s lines were not read in time\n",
 			output_text(event, "lines"));
+	else if (!strcmp(kind, "left-out"))
+		fprintf(stderr, "quaywall: log.rate left out %s more packets\n",
+			output_text(event, "packets"));
 	else if (*error)
 		fprintf(stderr, "quaywall: %s\n", error);
 }

@@ -27,8 +27,6 @@
 #define CHAIN_ADVERTISE	   "nd_advertise"
 #define CHAIN_STRANGERS	   "from_strangers"
 #define CHAIN_STRANGERS_ND "nd_strangers"
-#define CHAIN_SPOOFED	   "refuse_spoofed"
-#define CHAIN_AUDITED	   "audit_spoofed"
 
 #define MAP_OWN		"icmpv6_own"
 #define MAP_UNSPECIFIED "icmpv6_unspecified"

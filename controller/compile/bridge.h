@@ -18,4 +18,7 @@
 #define SET_MACS	   "macs"	    /* of endpoints */
 #define SET_SUBNET_TARGETS "subnet_targets" /* subnets6, as there */
 
+#define CHAIN_SPOOFED "refuse_spoofed"
+#define CHAIN_AUDITED "audit_spoofed"
+
 void write_bridge_sets(const struct writer *w);

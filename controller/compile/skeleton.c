@@ -22,7 +22,12 @@
 
 /* ---- how a packet is refused ---- */
 
-/* limit name "log_rate" log prefix "quaywall WHAT" group 86 */
+/*
+ * counter
+ * limit name "log_rate" log prefix "quaywall WHAT" group 86
+ *
+ * The difference of the two is what the limit left out. So the first stands also where `counters` is off.
+ */
 void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what)
 {
 	const struct settings *s = w->c->settings;
@@ -31,6 +36,7 @@ void write_log(const struct writer *w, struct ruleset_chain *chain, const char *
 
 	if (!s->log_rate)
 		return;
+	rule_expr(ruleset_add_rule(chain, NULL), EXPR_COUNTER);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_LIMIT, LIMIT_LOG);
 	ruleset_add_expr(rule, &(struct ruleset_expr) {

@@ -3,7 +3,8 @@
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
- * confirm.c brings the set before back, seen.c tells what the rules logged, control.c and requests.c serve the control socket, status.c tells.
+ * confirm.c brings the set before back, seen.c tells what the rules logged and left_out.c how much they did
+ * not, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -185,6 +186,17 @@ void daemon_seen_done(struct daemon *d);
 json_t *daemon_seen_json(const struct daemon *d); /* whether the group is read, and what came */
 /* Of the control socket: `watch` begins. */
 bool daemon_seen_stream(void *data, const json_t *request, struct buf *beginning);
+
+uint64_t daemon_seen_lost(const struct daemon *d); /* packets that the log could not deliver */
+
+/* ---- left_out.c ---- */
+
+/* The log is read from now on. */
+void daemon_left_out_begin(struct daemon *d);
+void daemon_left_out_end(struct daemon *d);
+/* A packet came by it. */
+void daemon_left_out_packet(struct daemon *d, const struct flow_packet *p);
+void daemon_left_out_due(void *data);
 
 /* ---- confine.c ---- */
 

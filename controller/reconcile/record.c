@@ -262,3 +262,10 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 	json_object_set_new(record, "length", json_integer(p->length));
 	return record;
 }
+
+bool record_was_counted(const struct flow_packet *p)
+{
+	const char *rule;
+
+	return read_prefix(p->prefix, &rule) && !*rule;
+}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <time.h>
 #include <jansson.h>
 
@@ -20,3 +21,6 @@ struct record_interfaces {
 /* A packet that a rule of ours logged at AT (CLOCK_REALTIME), to be freed by the caller. NULL: another's rule. */
 json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 			 const struct record_interfaces *names, const struct timespec *at);
+
+/* Whether it was logged by a chain that counts what comes there (compile_counted_chain()), and not by a rule of a policy. */
+bool record_was_counted(const struct flow_packet *p);

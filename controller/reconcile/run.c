@@ -86,6 +86,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
 	add_timer(d, &d->filter_timer, daemon_filter_due);
 	add_timer(d, &d->seen.retry, daemon_seen_due);
+	add_timer(d, &d->seen.left_out.timer, daemon_left_out_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)

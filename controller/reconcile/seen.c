@@ -52,6 +52,7 @@ static void take_packet(const struct flow_packet *p, void *data)
 	CLEANUP_JSON json_t *record = NULL;
 	struct timespec now;
 
+	daemon_left_out_packet(d, p);
 	if (!d->world.compiled)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -71,6 +72,7 @@ static void close_log(struct daemon *d)
 	if (!s->log)
 		return;
 	loop_remove(&d->loop, &s->source);
+	daemon_left_out_end(d);
 	s->lost += flow_log_lost(s->log);
 	flow_log_close(s->log);
 	s->log = NULL;
@@ -113,6 +115,7 @@ static void open_log(struct daemon *d, uint16_t group)
 	s->source = (struct loop_source) {
 		.fd = flow_log_fd(s->log), .events = POLLIN, .ready = log_ready, .data = d};
 	loop_add(&d->loop, &s->source);
+	daemon_left_out_begin(d);
 }
 
 void daemon_seen_follow(struct daemon *d)
@@ -143,15 +146,21 @@ void daemon_seen_done(struct daemon *d)
 	free(d->seen.error);
 }
 
+uint64_t daemon_seen_lost(const struct daemon *d)
+{
+	const struct seen *s = &d->seen;
+
+	return s->lost + (s->log ? flow_log_lost(s->log) : 0);
+}
+
 json_t *daemon_seen_json(const struct daemon *d)
 {
 	const struct seen *s = &d->seen;
-	uint64_t lost = s->lost + (s->log ? flow_log_lost(s->log) : 0);
 
-	return json_pack("{s:o, s:o, s:I, s:I}", "group",
-			 s->log ? json_integer(s->group) : json_null(), "error",
-			 reconcile_json_text(s->error), "packets", (json_int_t)s->packets, "lost",
-			 (json_int_t)lost);
+	return json_pack(
+		"{s:o, s:o, s:I, s:I, s:I}", "group", s->log ? json_integer(s->group) : json_null(),
+		"error", reconcile_json_text(s->error), "packets", (json_int_t)s->packets, "lost",
+		(json_int_t)daemon_seen_lost(d), "left_out", (json_int_t)s->left_out.total);
 }
 
 /* ---- who watches ---- */

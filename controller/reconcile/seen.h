@@ -8,10 +8,24 @@
 #include <jansson.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/compile.h"
 #include "quaywall/flow.h"
 #include "loop.h"
 
 #define SEEN_LAST 256 /* how many are kept, for who comes later */
+
+/*
+ * Packets that were refused or audited and not logged, as the rate was used up: those that the chains count, without
+ * those that came by the log. Between the two is the time that a packet takes, so what was counted is compared a
+ * moment later; what is counted from the first packet on until nothing comes any more is a burst.
+ */
+struct left_out {
+	struct loop_timer timer;
+	uint64_t read[COMPILE_COUNTED];	  /* the chains' counters, as read last */
+	uint64_t counted, received, told; /* in this burst */
+	uint64_t lost;			  /* by the socket, up to its beginning */
+	uint64_t total;			  /* since the start */
+};
 
 struct seen {
 	struct flow_log *log;
@@ -24,4 +38,5 @@ struct seen {
 	size_t next;
 	uint64_t packets; /* that were told */
 	uint64_t lost;	  /* by connections of before */
+	struct left_out left_out;
 };

@@ -206,6 +206,20 @@ struct compile_ports {
 void compile_port_bounds(const struct compiled *c, size_t from, size_t to, uint8_t protocol,
 			 struct compile_ports *ret);
 
+/* ---- chains that count ---- */
+
+#define COMPILE_COUNTED 7
+
+/* A chain of the rulesets whose first rule counts all packets that come there, where `log.rate` is not 0. What follows
+ * logs them with "quaywall WORD" as the whole prefix, as many as the rate allows. */
+struct compile_counted {
+	uint8_t family; /* NFPROTO_* */
+	const char *chain;
+	const char *word;
+};
+
+const struct compile_counted *compile_counted_chain(size_t i); /* NULL from COMPILE_COUNTED on */
+
 /* ---- checks that need a model ---- */
 
 /* Runs the `expect:` of every document. Failures are errors in P, one for each expectation, with the

@@ -57,6 +57,10 @@ int nft_apply(struct nft *n, const struct nft_change *changes, size_t len, struc
 int nft_dump(struct nft *n, const char *table, uint8_t family, struct ruleset **ret,
 	     struct error *err);
 
+/* How many packets came to CHAIN by now, as its first counter has it; 0 where there is none, or no such chain. */
+int nft_chain_packets(struct nft *n, const char *table, uint8_t family, const char *chain,
+		      uint64_t *ret, struct error *err);
+
 /* Deletes the tables of this name in all families, in one transaction; none is fine. -EPERM: owned by
  * another process. */
 int nft_delete_tables(struct nft *n, const char *table, struct error *err);

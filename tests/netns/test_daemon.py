@@ -322,7 +322,7 @@ KEYS = {
     "confirm": "state since until seconds_left before changed error",
     "kernel": "table present bridge_table owner applied transactions failures drift last_drift flows_cut error",
     "bridge_filter": "needed ipv4 ipv6 repaired",
-    "log": "group error packets lost",
+    "log": "group error packets lost left_out",
     "sandbox": "capabilities no_new_privs files syscalls missing",
 }
 

@@ -277,3 +277,43 @@ def test_the_daemon_ends(bridge: Bridge) -> None:
     finally:
         watch.kill()
         watch.communicate()
+
+
+def refused(daemon: Daemon) -> int:
+    """As the kernel counts them."""
+    text = daemon.space.run("nft", "list", "chain", "inet", "quaywall", "refuse")
+    return int(text.split("counter packets ")[1].split()[0])
+
+
+def test_what_the_rate_left_out(bridge: Bridge) -> None:
+    """Every packet is told or counted, none is both; also where the rules are set anew in between."""
+    bridge.settings("log: {rate: 5/second, burst: 10}")
+    bridge.daemon.start()
+    log = lambda: bridge.daemon.status()["log"]  # noqa: E731
+    whole = lambda: log()["packets"] + log()["left_out"]  # noqa: E731
+    watch = subprocess.Popen(
+        [*DIES_WITH_US, *bridge.daemon.argv("watch")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        bridge.connect(bridge.web, DB.ip4, 22)
+        assert watch.stdout and watch.stderr and watch.stdout.readline()
+        before = whole()
+        assert log()["left_out"] == 0
+        bridge.send(bridge.web, DB.ip4, 99, 400)
+        counted = refused(bridge.daemon)
+        assert counted > 300
+        assert eventually(lambda: whole() >= counted)
+        assert whole() == counted and log()["left_out"] > 200 and before <= log()["packets"]
+        line = watch.stderr.readline()
+        assert "log.rate left out" in line and 0 < int(line.split()[-3]) <= log()["left_out"]
+    finally:
+        watch.kill()
+        watch.communicate()
+    bridge.settings("log: {rate: 6/second, burst: 10}")
+    bridge.daemon.verb("reload")
+    assert refused(bridge.daemon) == 0
+    bridge.send(bridge.web, DB.ip4, 99, 200)
+    more = refused(bridge.daemon)
+    assert 100 < more <= 200
+    assert eventually(lambda: whole() >= counted + more)
+    assert whole() == counted + more

@@ -117,10 +117,14 @@ static void test_addresses_of_a_document_are_for_every_port_of_its_containers(vo
 
 static void test_without_counters(void **state)
 {
-	CLEANUP_FREE char *text = table("counters: false\n", shop);
+	CLEANUP_FREE char *text = table("counters: false\nlog: {rate: 0}\n", shop);
+	CLEANUP_FREE char *logging = table("counters: false\n", shop);
 
 	(void)state;
 	assert_lacks(text, "counter");
+	/* What the rate leaves out is counted all the same. */
+	assert_lacks(logging, "counter goto");
+	assert_has(logging, "chain refuse_spoofed {\n\t\tcounter\n\t\tlimit name \"log_rate\" log");
 }
 
 static void test_it_stands_wherever_something_is_refused(void **state)

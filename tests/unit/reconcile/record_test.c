@@ -99,6 +99,34 @@ static void test_the_rules_of_others_are_none_of_ours(void **state)
 	assert_null(record_of_packet(w.compiled, &p, &between, &at));
 }
 
+/* What a chain logged counts where that chain counts; what a rule of a policy logged does not come there. */
+static void test_what_chains_count(void **state)
+{
+	static const struct {
+		const char *prefix;
+		bool counted;
+	} cases[] = {
+		{"quaywall refused", true},	      {"quaywall audit spoofed", true},
+		{"quaywall audit unknown", true},     {"quaywall accepted shop.yaml:4 sql", false},
+		{"quaywall refused a.yaml:6", false}, {"DROP: ", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct flow_packet p = packet(cases[i].prefix, "172.18.0.3", "172.18.0.2", 22);
+
+		assert_int_equal(record_was_counted(&p), cases[i].counted);
+	}
+	for (size_t i = 0; i < COMPILE_COUNTED; i++) {
+		CLEANUP_FREE char *prefix =
+			mem_printf("quaywall %s", compile_counted_chain(i)->word);
+		struct flow_packet p = packet(prefix, "172.18.0.3", "172.18.0.2", 22);
+
+		assert_true(record_was_counted(&p));
+	}
+	assert_null(compile_counted_chain(COMPILE_COUNTED));
+}
+
 static void test_between_containers(void **state)
 {
 	struct flow_packet p = packet("quaywall refused", "172.18.0.3", "172.18.0.2", 22);
@@ -245,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_rules_of_others_are_none_of_ours),
+		cmocka_unit_test(test_what_chains_count),
 		cmocka_unit_test(test_between_containers),
 		cmocka_unit_test(test_a_published_port),
 		cmocka_unit_test(test_a_published_port_without_conntrack),

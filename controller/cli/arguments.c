@@ -43,6 +43,7 @@ static const struct option {
 	 "text (the default), dot, svg, html or json"},
 	{"--last", "-n", "N", AT(last), VERB_WATCH, "print the last N that were seen, and leave"},
 	{"--follow", "-f", NULL, AT(follow), VERB_WATCH, "with --last: stay"},
+	{"--all", "-a", NULL, AT(all), VERB_WATCH, "flows that pass, too, as they begin and end"},
 	{"--refused", NULL, NULL, AT(refused), VERB_WATCH, "only what did not pass"},
 	{"--from", NULL, "END", AT(from), VERB_GRAPH | VERB_WATCH,
 	 "only from: PROJECT/SERVICE or container (globs), host, world; watch: address, CIDR"},
@@ -56,10 +57,10 @@ struct parse {
 	struct arguments *a;
 	struct error *err;
 	size_t cap;	       /* of operands */
-	const char *given[32]; /* per option: how it was written, for the message */
+	const char *given[48]; /* per option: how it was written, for the message */
 };
 
-static_assert(ARRAY_SIZE(options) <= 32, "struct parse has too little room");
+static_assert(ARRAY_SIZE(options) <= 48, "struct parse has too little room");
 
 /* The option that TEXT ("--config=FILE" too) names, or NULL. */
 static const struct option *find_option(const char *text)
@@ -185,6 +186,8 @@ static int check_options(const struct parse *p)
 	if (p->a->follow && !p->a->last)
 		return error_set(p->err, -EINVAL,
 				 "'--follow' goes with '--last': 'watch' alone stays");
+	if (p->a->all && p->a->refused)
+		return error_set(p->err, -EINVAL, "'--all' is the opposite of '--refused'");
 	return check_confirm(p) < 0 ? -EINVAL : check_last(p);
 }
 

@@ -19,7 +19,7 @@ struct arguments {
 	unsigned confirm_s;  /* 0: not given */
 	const char *from, *to, *port, *policy, *last;
 	unsigned last_n; /* of `last`; with `watch` alone */
-	bool json, once, debug, verbose, help, refused, follow;
+	bool json, once, debug, verbose, help, refused, follow, all;
 	const char **operands; /* owned; the texts are argv's */
 	size_t noperands;
 };

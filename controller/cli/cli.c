@@ -52,10 +52,12 @@ const struct verb verbs[] = {
 	 verb_graph},
 	{"watch", VERB_WATCH, 0, 0, "", "show what is refused, as it happens, with names and rules",
 	 "What the rules log: refused and spoofed packets, those that audit mode lets pass, and what\n"
-	 "rules with 'log: true' name; at most log.rate of them (20/second).\n"
+	 "rules with 'log: true' name; at most log.rate of them (20/second). With --all also the flows\n"
+	 "that pass, as conntrack tells of them.\n"
 	 "JSON, an object a line: time, verdict (refused, audit, unknown, spoofed, accepted), passed,\n"
-	 "why, from{}, to{}, ports, published, decided_by, egress{}, ingress{}, logged_by, in, out,\n"
-	 "port, mac, fragment, icmp{}, quoted{}, length; or event (watching, skipped) and its own.\n",
+	 "state (packet, begins, found, ends), why, from{}, to{}, ports, published, decided_by,\n"
+	 "egress{}, ingress{}; of a packet logged_by, in, out, port, mac, fragment, icmp{}, quoted{},\n"
+	 "length; of a flow id, sent{}, answered{}; or event (watching, skipped, counted) and its own.\n",
 	 verb_watch},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"

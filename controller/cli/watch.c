@@ -80,11 +80,25 @@ static const json_t *decision(const json_t *record)
 	return json_object_get(record, output_text(record, "decided_by"));
 }
 
+static bool policy_is(const char *wanted, const json_t *consent)
+{
+	return !strcmp(wanted, output_text(consent, "policy"));
+}
+
+/* What it decided; where something passes, both ends have. */
+static bool policy_decided(const char *wanted, const json_t *record)
+{
+	if (strcmp(output_text(record, "verdict"), "accepted"))
+		return policy_is(wanted, decision(record));
+	return policy_is(wanted, json_object_get(record, "egress")) ||
+	       policy_is(wanted, json_object_get(record, "ingress"));
+}
+
 static bool is_wanted(const struct arguments *a, const json_t *record)
 {
 	if (a->refused && json_is_true(json_object_get(record, "passed")))
 		return false;
-	if (a->policy && strcmp(a->policy, output_text(decision(record), "policy")))
+	if (a->policy && !policy_decided(a->policy, record))
 		return false;
 	return end_is(a->from, json_object_get(record, "from")) &&
 	       end_is(a->to, json_object_get(record, "to")) && port_is(a->port, record);
@@ -131,6 +145,41 @@ static void add_reason(struct buf *out, const json_t *record)
 		buf_printf(out, "  %s", rule);
 }
 
+static bool is_rule(const json_t *consent)
+{
+	return strstr(output_text(consent, "reason"), "-rule") != NULL;
+}
+
+/* The consent that tells the most: a rule's, and of two the destination's. */
+static const json_t *deciding_rule(const json_t *record)
+{
+	const json_t *egress = json_object_get(record, "egress");
+	const json_t *ingress = json_object_get(record, "ingress");
+
+	return is_rule(egress) && !is_rule(ingress) ? egress : ingress;
+}
+
+static void add_counted(struct buf *out, const char *what, const json_t *counted)
+{
+	if (json_is_object(counted))
+		buf_printf(out, "  %s %s packets %s bytes", what, output_text(counted, "packets"),
+			   output_text(counted, "bytes"));
+}
+
+/* Of a flow that passes: that it begins, and by which rules; that it ends, and how much it carried. */
+static void add_state(struct buf *out, const json_t *record)
+{
+	const char *state = output_text(record, "state");
+
+	buf_printf(out, "  %s", state);
+	if (!strcmp(state, "ends")) {
+		add_counted(out, "sent", json_object_get(record, "sent"));
+		add_counted(out, "answered", json_object_get(record, "answered"));
+	} else if (!*output_text(record, "why")) {
+		buf_printf(out, "  %s", output_text(deciding_rule(record), "text"));
+	}
+}
+
 /* 16:50:01.123 refused  shop/worker (shop-worker-1) 172.18.0.4 -> shop/db (shop-db-1) 172.18.0.3  5432/tcp  ... */
 static void add_record(struct buf *out, const json_t *record)
 {
@@ -152,23 +201,36 @@ static void add_record(struct buf *out, const json_t *record)
 	buf_printf(out, "  %s", output_text(record, "ports"));
 	if (*published)
 		buf_printf(out, " (published as %s)", published);
+	if (strcmp(output_text(record, "state"), "packet"))
+		add_state(out, record);
 	add_reason(out, record);
 	buf_char(out, '\n');
+}
+
+static void print_error(const json_t *object)
+{
+	const char *error = output_text(object, "error");
+
+	if (*error)
+		fprintf(stderr, "quaywall: %s\n", error);
 }
 
 /* What is no flow goes to standard error, so that the lines of standard output are all alike. */
 static void print_event(const json_t *event)
 {
-	const char *kind = output_text(event, "event"), *error = output_text(event, "error");
+	const char *kind = output_text(event, "event");
 
 	if (!strcmp(kind, "skipped"))
 		fprintf(stderr, "quaywall: %s lines were not read in time\n",
 			output_text(event, "lines"));
+	else if (!strcmp(kind, "counted"))
+		fprintf(stderr, "quaywall: %s beginnings and ends were counted only: too many\n",
+			output_text(event, "flows"));
 	else if (!strcmp(kind, "left-out"))
 		fprintf(stderr, "quaywall: log.rate left out %s more packets\n",
 			output_text(event, "packets"));
-	else if (*error)
-		fprintf(stderr, "quaywall: %s\n", error);
+	print_error(event);
+	print_error(json_object_get(event, "flows"));
 }
 
 /* ---- the stream ---- */
@@ -283,7 +345,7 @@ int verb_watch(const struct arguments *a)
 {
 	__attribute__((cleanup(watch_done))) struct watch w = {.a = a};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "watch");
+	CLEANUP_JSON json_t *request = json_pack("{s:s, s:b}", "verb", "watch", "all", a->all);
 	CLEANUP_FILE FILE *stream = NULL;
 	int fd, code;
 

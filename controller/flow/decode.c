@@ -177,3 +177,38 @@ bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 	       decode_attributes(mnl_nlmsg_get_payload_offset(message, head),
 				 mnl_nlmsg_get_payload_len(message) - head, ret, ret_orig);
 }
+
+/* ---- events ---- */
+
+static void read_counters(const struct nlattr *nest, struct flow_event *ret, size_t direction)
+{
+	const struct nlattr *attr;
+
+	ret->counted = true;
+	mnl_attr_for_each_nested(attr, nest) {
+		if (mnl_attr_get_type(attr) == CTA_COUNTERS_PACKETS)
+			ret->packets[direction] = read_be64(attr);
+		else if (mnl_attr_get_type(attr) == CTA_COUNTERS_BYTES)
+			ret->bytes[direction] = read_be64(attr);
+	}
+}
+
+bool decode_event(const struct nlmsghdr *message, struct flow_event *ret)
+{
+	uint8_t type = message->nlmsg_type & 0xff;
+	struct flow_event event = {.kind = type == IPCTNL_MSG_CT_DELETE ? FLOW_ENDS : FLOW_BEGINS};
+	const struct nlattr *attr;
+
+	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK ||
+	    (type != IPCTNL_MSG_CT_NEW && type != IPCTNL_MSG_CT_DELETE) ||
+	    !decode_entry(message, &event.entry, &attr))
+		return false;
+	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attr) == CTA_COUNTERS_ORIG)
+			read_counters(attr, &event, 0);
+		else if (mnl_attr_get_type(attr) == CTA_COUNTERS_REPLY)
+			read_counters(attr, &event, 1);
+	}
+	*ret = event;
+	return true;
+}

@@ -16,6 +16,9 @@ bool decode_entry(const struct nlmsghdr *message, struct flow_entry *ret,
 bool decode_attributes(const void *attributes, size_t len, struct flow_entry *ret,
 		       const struct nlattr **ret_orig);
 
+/* A message of conntrack's events. False as above, and where it tells of neither a beginning nor an end. */
+bool decode_event(const struct nlmsghdr *message, struct flow_event *ret);
+
 /* Where a packet stands in the row of those that its group was given. */
 struct log_place {
 	bool known;

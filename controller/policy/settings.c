@@ -202,11 +202,18 @@ static void read_metrics(struct policy_problems *p, const struct node *root, str
 	warn_not_in_force(p, keys_node(root, "metrics"), "metrics");
 }
 
+static const struct choice flows_choices[] = {
+	{"auto", FLOWS_AUTO}, {"always", FLOWS_ALWAYS}, {"never", FLOWS_NEVER}, {NULL, 0}};
+
 static void read_switches(struct policy_problems *p, const struct node *root, struct settings *s)
 {
 	const struct node *antispoof = keys_get(root, "antispoof"),
-			  *counters = keys_get(root, "counters"), *watch = keys_get(root, "watch");
+			  *counters = keys_get(root, "counters"), *watch = keys_get(root, "watch"),
+			  *flows = keys_get(root, "flows");
+	int when;
 
+	if (flows && scalar_choice(p, flows, "flows", flows_choices, &when))
+		s->flows = (enum settings_flows)when;
 	if (antispoof)
 		scalar_bool(p, antispoof, "antispoof", &s->antispoof);
 	if (counters)
@@ -220,7 +227,7 @@ static void read_root(struct policy_problems *p, const struct node *root, struct
 	static const char *const known[] = {"docker", "tls",	   "policies", "control",
 					    "state",  "watch",	   "preset",   "defaults",
 					    "refuse", "antispoof", "counters", "overlay",
-					    "log",    "metrics",   NULL};
+					    "flows",  "log",	   "metrics",  NULL};
 
 	if (root->kind != NODE_MAPPING) {
 		problem_error(p, &root->where, "the settings are %s (expected KEY: VALUE, …)",

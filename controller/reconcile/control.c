@@ -28,7 +28,7 @@ struct control_client {
 	uid_t uid;
 	struct buf in, out;
 	size_t sent;
-	bool streams;
+	unsigned streams;      /* kinds of lines; 0: none */
 	unsigned long skipped; /* lines, since the last that it got */
 };
 
@@ -65,23 +65,23 @@ static bool client_send(struct control_client *cl)
 			return errno == EAGAIN || errno == EINTR;
 		cl->sent += (size_t)n;
 	}
-	return cl->streams;
+	return cl->streams != 0;
 }
 
 /* ---- streams ---- */
 
-static size_t count_streams(const struct control *c)
+static size_t count_streams(const struct control *c, unsigned kinds)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		n += c->clients[i] && c->clients[i]->streams;
+		n += c->clients[i] && (c->clients[i]->streams & kinds);
 	return n;
 }
 
-bool control_has_streams(const struct control *c)
+bool control_has_streams(const struct control *c, unsigned kinds)
 {
-	return count_streams(c) > 0;
+	return count_streams(c, kinds) > 0;
 }
 
 static void stream_add(struct control_client *cl, const char *line)
@@ -103,12 +103,12 @@ static void stream_add(struct control_client *cl, const char *line)
 	buf_char(&cl->out, '\n');
 }
 
-void control_tell(struct control *c, const char *line)
+void control_tell(struct control *c, unsigned kinds, const char *line)
 {
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct control_client *cl = c->clients[i];
 
-		if (!cl || !cl->streams)
+		if (!cl || !(cl->streams & kinds))
 			continue;
 		stream_add(cl, line);
 		cl->source.events = POLLIN | POLLOUT;
@@ -135,14 +135,13 @@ static bool stream_ready(struct control_client *cl, short revents)
 static bool stream_begin(struct control_client *cl, const json_t *request)
 {
 	struct control *c = cl->control;
-
 	size_t places = CONTROL_STREAMS_MAX - (cl->uid != 0 ? ROOTS_STREAMS : 0);
 
-	if (!c->streams || count_streams(c) >= places)
+	if (!c->streams || count_streams(c, ~0u) >= places)
 		return false;
-	if (!c->streams(c->data, request, &cl->out))
+	cl->streams = c->streams(c->data, request, &cl->out);
+	if (!cl->streams)
 		return false;
-	cl->streams = true;
 	cl->source.events = POLLIN | POLLOUT;
 	loop_timer_clear(&cl->timer);
 	return true;

@@ -24,8 +24,9 @@ struct control {
 	struct loop *loop;
 	/* Answers REQUEST of the process of UID; the result is the caller's. */
 	json_t *(*answer)(void *data, const json_t *request, uid_t uid);
-	/* Whether REQUEST asks for a stream, and what that begins with: lines, into BEGINNING. NULL: none does. */
-	bool (*streams)(void *data, const json_t *request, struct buf *beginning);
+	/* Which kinds of lines REQUEST asks for, as bits; 0: it asks for no stream. What that begins with: lines, into
+	 * BEGINNING. NULL: none does. */
+	unsigned (*streams)(void *data, const json_t *request, struct buf *beginning);
 	void *data;
 	char *path; /* NULL while closed */
 	struct loop_source listener;
@@ -39,7 +40,8 @@ struct control {
 int control_open(struct control *c, const char *path, struct error *err);
 void control_close(struct control *c); /* and removes the socket */
 
-/* LINE, without its end, goes to every client with a stream. One that has too much waiting gets, once it reads again,
- * {"event": "skipped", "lines": N} in the place of those that it missed. */
-void control_tell(struct control *c, const char *line);
-bool control_has_streams(const struct control *c);
+/* LINE, without its end, goes to every client with a stream of one of KINDS. One that has too much waiting gets, once
+ * it reads again, {"event": "skipped", "lines": N} in the place of those that it missed. */
+void control_tell(struct control *c, unsigned kinds, const char *line);
+/* Whether somebody has a stream of one of KINDS. */
+bool control_has_streams(const struct control *c, unsigned kinds);

@@ -143,6 +143,19 @@ bool cut_judge(const struct cut_view *v, const struct flow_entry *e, struct flow
 	return is_refused(v->compiled, f);
 }
 
+bool cut_verdict(const struct cut_view *v, const struct flow_entry *e, struct flow *ret,
+		 struct verdict *ret_verdict)
+{
+	if (!cut_flow_of(v->compiled, e, ret))
+		return false;
+	if (v->by_interface && ret->from.kind == END_OUTSIDE)
+		ret->from.interface = interface_of(v, &ret->to, &ret->from.addr);
+	else if (v->by_interface && ret->to.kind == END_OUTSIDE)
+		ret->to.interface = interface_of(v, &ret->from, &ret->to.addr);
+	compile_verdict(v->compiled, ret, ret_verdict);
+	return true;
+}
+
 bool cut_is_refused(const struct cut_view *v, const struct flow_entry *e)
 {
 	struct flow f;

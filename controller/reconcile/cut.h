@@ -33,6 +33,11 @@ bool cut_is_refused(const struct cut_view *v, const struct flow_entry *e);
 /* The same; *RET is the flow that was judged. */
 bool cut_judge(const struct cut_view *v, const struct flow_entry *e, struct flow *ret);
 
+/* How the rules of now judge it; false where it touches no container. Where nothing tells the interface that rules ask
+ * for, it is judged as by none. */
+bool cut_verdict(const struct cut_view *v, const struct flow_entry *e, struct flow *ret,
+		 struct verdict *ret_verdict);
+
 /* Whether an answer of the refused flow would begin a flow that nothing refuses and no rule names. */
 bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e);
 

@@ -3,8 +3,8 @@
  *
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
- * confirm.c brings the set before back, seen.c tells what the rules logged and left_out.c how much they did
- * not, control.c and requests.c serve the control socket, status.c tells.
+ * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
+ * accepted.c what they let pass, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -17,6 +17,7 @@
 #include "quaywall/host.h"
 #include "quaywall/reconcile.h"
 #include "quaywall/sandbox.h"
+#include "accepted.h"
 #include "control.h"
 #include "cut.h"
 #include "kernel.h"
@@ -69,6 +70,7 @@ struct daemon {
 	struct policy_problems problems; /* of the last load */
 
 	struct seen seen; /* what the rules logged */
+	struct accepted accepted;
 
 	/* a set on trial */
 	struct trial trial;
@@ -185,7 +187,20 @@ void daemon_seen_due(void *data);
 void daemon_seen_done(struct daemon *d);
 json_t *daemon_seen_json(const struct daemon *d); /* whether the group is read, and what came */
 /* Of the control socket: `watch` begins. */
-bool daemon_seen_stream(void *data, const json_t *request, struct buf *beginning);
+unsigned daemon_seen_stream(void *data, const json_t *request, struct buf *beginning);
+/* RECORD, of KIND, goes to whoever watches, and is kept. */
+void daemon_seen_tell(struct daemon *d, unsigned kind, const json_t *record);
+
+/* ---- accepted.c ---- */
+
+/* Follows the flows that pass, as long as somebody has a use for them. */
+void daemon_accepted_follow(struct daemon *d);
+/* Somebody is about to watch them. The answer is for him: {"error": why they are not followed, or null}. */
+json_t *daemon_accepted_watched(struct daemon *d);
+void daemon_accepted_due(void *data);
+void daemon_accepted_repair(void *data);
+void daemon_accepted_done(struct daemon *d);
+json_t *daemon_accepted_json(const struct daemon *d);
 
 uint64_t daemon_seen_lost(const struct daemon *d); /* packets that the log could not deliver */
 

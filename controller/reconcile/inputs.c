@@ -138,6 +138,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 	}
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_accepted_follow(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
 		daemon_ready(d);
@@ -314,6 +315,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_accepted_follow(d);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);
 		return;

@@ -87,7 +87,7 @@ static void tell(struct daemon *d)
 	event = json_pack("{s:s, s:I}", "event", "left-out", "packets", (json_int_t)more);
 	line = json_dumps(event, JSON_COMPACT);
 	if (line)
-		control_tell(&d->control, line);
+		control_tell(&d->control, SEEN_LOGGED, line);
 }
 
 /* What is counted now may still be under way to us: it is compared the next time. */

@@ -110,24 +110,42 @@ static json_t *port_json(const struct flow_entry *e, uint16_t port)
 	return e->orig_sport || e->reply_sport ? json_integer(port) : json_null();
 }
 
+#define JUDGED_OTHERWISE \
+	"not by the rules of now: no beginning of a flow, or judged by those before"
+#define JUDGED_BEFORE "refused by the rules of now: judged by those before"
+
 /* Where the rules of now refuse it no more, or never did by themselves. */
 static const char *why_not(const struct verdict *v)
 {
 	if (v->egress.limited || v->ingress.limited)
 		return "more than a rule's limit lets pass";
-	return "not by the rules of now: no beginning of a flow, or judged by those before";
+	return JUDGED_OTHERWISE;
 }
 
-static json_t *why_json(const struct word *word, const struct verdict *v)
+static json_t *why_json(const char *verdict, const struct verdict *v)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	if (!strcmp(word->verdict, "accepted"))
+	if (!strcmp(verdict, "accepted"))
 		return json_null();
 	if (v->verdict == FLOW_ALLOW)
 		return json_string(why_not(v));
 	compile_consent_print(v->decided_by, v->decided_by == &v->egress, &text);
 	return reconcile_json_text(buf_text(&text));
+}
+
+/* What the rule said counts, and not what those of now say. */
+static json_t *describe_judged(const struct compiled *c, const struct flow_entry *e,
+			       const struct flow *f, const struct verdict *v)
+{
+	json_t *flow = describe_flow(c, compile_model(c), f, 0, v);
+
+	json_object_set_new(json_object_get(flow, "from"), "port", port_json(e, e->orig_sport));
+	json_object_set_new(json_object_get(flow, "to"), "port", port_json(e, f->port));
+	json_object_del(flow, "verdict");
+	json_object_del(flow, "note");
+	json_object_del(flow, "path");
+	return flow;
 }
 
 static json_t *judged(const struct compiled *c, const struct flow_packet *p,
@@ -143,14 +161,8 @@ static json_t *judged(const struct compiled *c, const struct flow_packet *p,
 		guess_published(compile_model(c), &f);
 	note_interface(&f, names);
 	compile_verdict(c, &f, &v);
-	flow = describe_flow(c, compile_model(c), &f, 0, &v);
-	json_object_set_new(json_object_get(flow, "from"), "port", port_json(&e, e.orig_sport));
-	json_object_set_new(json_object_get(flow, "to"), "port", port_json(&e, f.port));
-	json_object_set_new(flow, "why", why_json(word, &v));
-	/* What the rule said counts, and not what those of now say. */
-	json_object_del(flow, "verdict");
-	json_object_del(flow, "note");
-	json_object_del(flow, "path");
+	flow = describe_judged(c, &e, &f, &v);
+	json_object_set_new(flow, "why", why_json(word->verdict, &v));
 	return flow;
 }
 
@@ -237,6 +249,13 @@ static json_t *quoted_json(const struct flow_packet *p)
 			 t->has_ports ? json_integer(t->dport) : json_null());
 }
 
+static json_t *record_new(const struct timespec *at, const char *verdict, bool passed,
+			  const char *state)
+{
+	return json_pack("{s:o, s:s, s:b, s:s}", "time", time_json(at), "verdict", verdict,
+			 "passed", passed, "state", state);
+}
+
 json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 			 const struct record_interfaces *names, const struct timespec *at)
 {
@@ -247,8 +266,7 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 
 	if (!word)
 		return NULL;
-	record = json_pack("{s:o, s:s, s:b}", "time", time_json(at), "verdict", word->verdict,
-			   "passed", word->passed);
+	record = record_new(at, word->verdict, word->passed, "packet");
 	flow = strcmp(word->verdict, "spoofed") ? judged(c, p, names, word) : spoofed(c, p, names);
 	json_object_update(record, flow);
 	json_object_set_new(record, "logged_by", *rule ? reconcile_json_text(rule) : json_null());
@@ -268,4 +286,39 @@ bool record_was_counted(const struct flow_packet *p)
 	const char *rule;
 
 	return read_prefix(p->prefix, &rule) && !*rule;
+}
+
+/* ---- flows that passed ---- */
+
+static json_t *counted_json(const struct flow_event *e, size_t direction)
+{
+	if (!e->counted)
+		return json_null();
+	return json_pack("{s:I, s:I}", "packets", (json_int_t)e->packets[direction], "bytes",
+			 (json_int_t)e->bytes[direction]);
+}
+
+/* Conntrack tells of flows whose first packet passed. What audit mode let pass is told as that; where the rules of now
+ * refuse it, those before, or a limit, let it. */
+json_t *record_of_event(const struct compiled *c, const struct flow *f, const struct verdict *v,
+			const struct flow_event *event, enum record_state state,
+			const struct timespec *at)
+{
+	static const char *const states[] = {
+		[RECORD_BEGINS] = "begins",
+		[RECORD_FOUND] = "found",
+		[RECORD_ENDS] = "ends",
+	};
+	const char *verdict = v->verdict == FLOW_AUDIT ? "audit" : "accepted";
+	CLEANUP_JSON json_t *flow = describe_judged(c, &event->entry, f, v);
+	json_t *record = record_new(at, verdict, true, states[state]);
+
+	json_object_update(record, flow);
+	json_object_set_new(record, "why",
+			    v->verdict == FLOW_DENY ? json_string(JUDGED_BEFORE)
+						    : why_json(verdict, v));
+	json_object_set_new(record, "id", json_integer(event->entry.id));
+	json_object_set_new(record, "sent", counted_json(event, 0));
+	json_object_set_new(record, "answered", counted_json(event, 1));
+	return record;
 }

@@ -1,5 +1,5 @@
 /*
- * record: one flow that was seen, as JSON with names: what `watch` tells, and what is kept of it.
+ * record: one packet or flow that was seen, as JSON with names: what `watch` tells, and what is kept of it.
  *
  * Its keys are documented in the README and stay. What decided is asked of the evaluator and not read from the
  * rule, so a packet that was judged by rules of a moment ago may be told with those of now.
@@ -24,3 +24,15 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 
 /* Whether it was logged by a chain that counts what comes there (compile_counted_chain()), and not by a rule of a policy. */
 bool record_was_counted(const struct flow_packet *p);
+
+/* What is known of a flow that passed. */
+enum record_state {
+	RECORD_BEGINS,
+	RECORD_FOUND, /* it was there when flows began to be followed, or its beginning was lost */
+	RECORD_ENDS,
+};
+
+/* A flow that conntrack told of at AT, judged as F and V. To be freed by the caller. */
+json_t *record_of_event(const struct compiled *c, const struct flow *f, const struct verdict *v,
+			const struct flow_event *event, enum record_state state,
+			const struct timespec *at);

@@ -87,6 +87,8 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->filter_timer, daemon_filter_due);
 	add_timer(d, &d->seen.retry, daemon_seen_due);
 	add_timer(d, &d->seen.left_out.timer, daemon_left_out_due);
+	add_timer(d, &d->accepted.due, daemon_accepted_due);
+	add_timer(d, &d->accepted.repair, daemon_accepted_repair);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -223,6 +225,7 @@ void daemon_done(struct daemon *d)
 {
 	control_close(&d->control);
 	docker_stop(d->docker);
+	daemon_accepted_done(d);
 	daemon_seen_done(d);
 	watchdir_done(&d->watch);
 	world_drop(&d->world, NULL);

@@ -17,21 +17,39 @@
 
 /* ---- the last ones ---- */
 
-static void keep(struct seen *s, char *line)
+static void ring_keep(struct seen_ring *r, char *line)
 {
-	free(s->last[s->next]);
-	s->last[s->next] = line;
-	s->next = (s->next + 1) % SEEN_LAST;
+	free(r->lines[r->next]);
+	r->lines[r->next] = line;
+	r->next = (r->next + 1) % SEEN_LAST;
 }
 
-static void tell(struct daemon *d, const json_t *record)
+static void ring_print(const struct seen_ring *r, struct buf *out)
+{
+	for (size_t i = 0; i < SEEN_LAST; i++) {
+		const char *line = r->lines[(r->next + i) % SEEN_LAST];
+
+		if (line)
+			buf_printf(out, "%s\n", line);
+	}
+}
+
+static void ring_done(struct seen_ring *r)
+{
+	for (size_t i = 0; i < SEEN_LAST; i++)
+		free(r->lines[i]);
+}
+
+void daemon_seen_tell(struct daemon *d, unsigned kind, const json_t *record)
 {
 	char *line = json_dumps(record, JSON_COMPACT);
 
 	if (!line)
 		return;
-	control_tell(&d->control, line);
-	keep(&d->seen, line);
+	control_tell(&d->control, kind, line);
+	if (kind == SEEN_LOGGED)
+		ring_keep(&d->seen.logged, mem_strdup(line));
+	ring_keep(&d->seen.all, line);
 }
 
 /* ---- one packet ---- */
@@ -60,7 +78,7 @@ static void take_packet(const struct flow_packet *p, void *data)
 	if (!record)
 		return;
 	d->seen.packets++;
-	tell(d, record);
+	daemon_seen_tell(d, SEEN_LOGGED, record);
 }
 
 /* ---- the group ---- */
@@ -141,8 +159,8 @@ void daemon_seen_due(void *data)
 void daemon_seen_done(struct daemon *d)
 {
 	close_log(d);
-	for (size_t i = 0; i < SEEN_LAST; i++)
-		free(d->seen.last[i]);
+	ring_done(&d->seen.logged);
+	ring_done(&d->seen.all);
 	free(d->seen.error);
 }
 
@@ -173,25 +191,24 @@ static void add_line(struct buf *out, json_t *value)
 	json_decref(value);
 }
 
-bool daemon_seen_stream(void *data, const json_t *request, struct buf *beginning)
+unsigned daemon_seen_stream(void *data, const json_t *request, struct buf *beginning)
 {
 	struct daemon *d = data;
 	const char *verb = json_string_value(json_object_get(request, "verb"));
+	bool all = json_is_true(json_object_get(request, "all"));
 	const struct settings *s = d->world.settings;
+	json_t *watching;
 
 	if (!verb || strcmp(verb, "watch"))
-		return false;
-	for (size_t i = 0; i < SEEN_LAST; i++) {
-		const char *line = d->seen.last[(d->seen.next + i) % SEEN_LAST];
-
-		if (line)
-			buf_printf(beginning, "%s\n", line);
-	}
+		return 0;
+	ring_print(all ? &d->seen.all : &d->seen.logged, beginning);
 	/* From here on it is live. */
-	add_line(beginning,
-		 json_pack("{s:s, s:o, s:o}", "event", "watching", "group",
-			   d->seen.log ? json_integer(d->seen.group) : json_null(), "error",
-			   s && !s->log_rate ? json_string("log.rate is 0: nothing is logged")
-					     : reconcile_json_text(d->seen.error)));
-	return true;
+	watching = json_pack("{s:s, s:o, s:o}", "event", "watching", "group",
+			     d->seen.log ? json_integer(d->seen.group) : json_null(), "error",
+			     s && !s->log_rate ? json_string("log.rate is 0: nothing is logged")
+					       : reconcile_json_text(d->seen.error));
+	if (all)
+		json_object_set_new(watching, "flows", daemon_accepted_watched(d));
+	add_line(beginning, watching);
+	return all ? SEEN_LOGGED | SEEN_FLOWS : SEEN_LOGGED;
 }

@@ -1,5 +1,6 @@
 /*
- * seen: the packets that the rules log, with names: the last of them, and whoever watches.
+ * seen: what is told of packets and flows, with names: to whoever watches, and the last of it to who comes later; and
+ * the reader of the packets that the rules log.
  */
 #pragma once
 
@@ -27,15 +28,23 @@ struct left_out {
 	uint64_t total;			  /* since the start */
 };
 
+/* Kinds of lines, for clients with a stream. */
+#define SEEN_LOGGED 1u /* packets that rules log, and what else everybody is told */
+#define SEEN_FLOWS  2u /* flows that the rules let pass */
+
+/* From `next` on the oldest; NULL: not that many yet. */
+struct seen_ring {
+	char *lines[SEEN_LAST];
+	size_t next;
+};
+
 struct seen {
 	struct flow_log *log;
 	uint16_t group;
 	char *error; /* why the group is not read, though it is to be */
 	struct loop_source source;
 	struct loop_timer retry;
-	char *last
-		[SEEN_LAST]; /* a ring of lines, from NEXT on the oldest; NULL: not that many yet */
-	size_t next;
+	struct seen_ring logged, all;
 	uint64_t packets; /* that were told */
 	uint64_t lost;	  /* by connections of before */
 	struct left_out left_out;

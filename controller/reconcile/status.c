@@ -319,13 +319,14 @@ json_t *daemon_status(struct daemon *d)
 	add_tagged(d, ungoverned);
 	add_learning(d, ungoverned);
 	daemon_ports_tell(d, ungoverned);
-	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			   "version", QUAYWALL_VERSION, "state", state_of(d), "pid",
 			   count((unsigned long)getpid()), "started", time_json(d->started),
 			   "engine", engine_json(d), "policies", policies_json(d), "confirm",
 			   daemon_trial_json(d), "kernel", kernel_json(d), "bridge_filter",
-			   bridge_filter_json(d), "log", daemon_seen_json(d), "sandbox",
-			   daemon_sandbox_json(d), "not_governed", ungoverned);
+			   bridge_filter_json(d), "log", daemon_seen_json(d), "flows",
+			   daemon_accepted_json(d), "sandbox", daemon_sandbox_json(d),
+			   "not_governed", ungoverned);
 	add_world(status, &d->world);
 	return status;
 }

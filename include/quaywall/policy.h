@@ -265,6 +265,7 @@ int policy_ports_parse(const char *text, struct policy_ports **ret, size_t *ret_
 
 enum policy_default { DEFAULT_ALLOW, DEFAULT_DENY, DEFAULT_LOCAL, DEFAULT_AUDIT };
 enum policy_refusal { REFUSE_REJECT, REFUSE_DROP };
+enum settings_flows { FLOWS_AUTO, FLOWS_ALWAYS, FLOWS_NEVER };
 enum overlay_plaintext { PLAINTEXT_ALERT, PLAINTEXT_DENY_ENCRYPTED, PLAINTEXT_DENY };
 
 struct settings {
@@ -288,8 +289,9 @@ struct settings {
 	uint32_t log_rate; /* packets a unit; 0: no log */
 	enum policy_unit log_unit;
 	uint32_t log_burst;
-	uint16_t log_group; /* NFLOG group, 86 */
-	char *metrics;	    /* NULL: off */
+	uint16_t log_group;	   /* NFLOG group, 86 */
+	enum settings_flows flows; /* when flows that pass are followed; auto: if somebody asks */
+	char *metrics;		   /* NULL: off */
 	char *file; /* where they were read from, for messages and the files' names; or NULL */
 	struct policy_where defaults_where; /* of `defaults:`, or of `preset:`; line 0 if absent */
 };

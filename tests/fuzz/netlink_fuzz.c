@@ -18,8 +18,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const uint16_t kinds[] = {
-	RTM_NEWLINK, RTM_DELLINK,  RTM_NEWADDR,
-	RTM_DELADDR, RTM_NEWROUTE, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
+	RTM_NEWLINK,
+	RTM_DELLINK,
+	RTM_NEWADDR,
+	RTM_DELADDR,
+	RTM_NEWROUTE,
+	NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
+	NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
 };
 
 /* The next message of what is left, on the heap so that a byte read beyond its end is seen. NULL at the end. */
@@ -46,9 +51,12 @@ static void take(struct links *l, const struct nlmsghdr *m)
 {
 	const struct nlattr *name;
 	struct flow_entry entry;
+	struct flow_event event;
 
 	if (m->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK) {
-		if (decode_entry(m, &entry, &name) && !name)
+		bool whole = decode_entry(m, &entry, &name);
+
+		if ((whole && !name) || decode_event(m, &event) != whole)
 			abort();
 		return;
 	}

@@ -4,9 +4,10 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -26,7 +27,8 @@ WEB = Node("02:42:ac:12:00:03", "172.18.0.3", "fd00:18::3")
 DB = Node("02:42:ac:12:00:02", "172.18.0.2", "fd00:18::2")
 NEIGHBOUR = ("172.18.0.99", "02:42:ac:12:00:63")
 KEYS = """decided_by egress fragment from icmp in ingress length logged_by mac out passed port ports published
-          quoted time to verdict why""".split()
+          quoted state time to verdict why""".split()
+FLOW_KEYS = """answered decided_by egress from id ingress passed ports published sent state time to verdict why""".split()
 
 Record = dict[str, Any]
 
@@ -197,6 +199,159 @@ def test_several_watch_live_and_a_slow_one_is_no_hindrance(bridge: Bridge) -> No
         for process in live:
             process.kill()
             process.communicate()
+
+
+# ---- flows that pass ----
+
+
+class Watch:
+    """`watch --all`, live: its lines come as they are printed."""
+
+    def __init__(self, daemon: Daemon, *options: str) -> None:
+        argv = daemon.argv("watch", "--all", "--json", *options)
+        self.process = subprocess.Popen([*DIES_WITH_US, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.records: list[Record] = []
+        self.errors = ""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        assert eventually(lambda: bool(daemon.status()["flows"]["followed"])), daemon.log_text()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.records.append(json.loads(line))
+
+    def soon(self, port: str, state: str) -> Record:
+        found = lambda: [r for r in self.records if (r["ports"], r["state"]) == (port, state)]  # noqa: E731
+        assert eventually(lambda: bool(found())), self.records
+        return found()[0]
+
+    def close(self) -> str:
+        """What it printed besides."""
+        if self.process.returncode is None:
+            self.process.kill()
+            self._reader.join()
+            assert self.process.stdout and self.process.stderr
+            self.errors = self.process.stderr.read().decode()
+            self.process.stdout.close()
+            self.process.stderr.close()
+            self.process.wait()
+        return self.errors
+
+
+@pytest.fixture
+def watch(bridge: Bridge) -> Iterator[Callable[..., Watch]]:
+    made: list[Watch] = []
+
+    def begin(*options: str) -> Watch:
+        made.append(Watch(bridge.daemon, *options))
+        return made[-1]
+
+    try:
+        yield begin
+    finally:
+        for w in made:
+            w.close()
+
+
+def test_a_flow_that_passes(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    """As it begins, with the rule that let it; as it ends, with what it carried; and once followed no longer."""
+    bridge.daemon.start()
+    bridge.daemon.space.run("sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1")
+    seen = watch("--port", "5432")
+    bridge.connect(bridge.web, DB.ip4, 5432)
+    bridge.connect(bridge.web, DB.ip4, 22)
+    begun = seen.soon("5432/tcp", "begins")
+    assert (begun["verdict"], begun["passed"], begun["why"]) == ("accepted", True, None)
+    assert begun["from"]["container"] == "shop-web-1" and begun["to"]["identity"] == "shop/db"
+    assert begun["egress"]["where"] == begun["ingress"]["where"] == "shop.yaml:4 sql"
+    assert sorted(begun) == FLOW_KEYS
+    bridge.daemon.space.run("conntrack", "-F")
+    ended = seen.soon("5432/tcp", "ends")
+    assert ended["id"] == begun["id"] and ended["from"]["port"] == begun["from"]["port"]
+    assert ended["sent"]["packets"] >= 1 and ended["sent"]["bytes"] >= 40
+    seen.close()
+    # The daemon sees that nobody watches when something comes.
+    assert eventually(
+        lambda: bridge.connect(bridge.web, DB.ip4, 5432) or not bridge.daemon.status()["flows"]["followed"]
+    )
+    text = bridge.daemon.verb("watch", "--all", "--last", "20")
+    assert "begins  shop.yaml:4 sql allow: " in text and " ends  sent " in text
+
+
+def test_flows_that_were_there(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    """Told when somebody begins to watch, once."""
+    bridge.daemon.policy(POLICY.replace("ports: [5432]", "ports: [53/udp]"))
+    bridge.daemon.start()
+    bridge.send(bridge.web, DB.ip4, 53)
+    seen = watch("--policy", "shop")
+    found = seen.soon("53/udp", "found")
+    assert found["verdict"] == "accepted" and found["to"]["container"] == "shop-db-1"
+    bridge.send(bridge.web, DB.ip4, 53)
+    begun = seen.soon("53/udp", "begins")
+    assert begun["id"] != found["id"]
+    flows = bridge.daemon.status()["flows"]
+    assert (flows["found"], flows["losses"]) == (1, 0)
+
+
+def test_flows_that_audit_lets_pass(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    bridge.daemon.policy(POLICY.replace("policy: shop\n", "policy: shop\nmode: audit\n"))
+    bridge.daemon.start()
+    seen = watch()
+    bridge.connect(bridge.web, DB.ip4, 23)
+    begun = seen.soon("23/tcp", "begins")
+    assert (begun["verdict"], begun["passed"]) == ("audit", True)
+    assert "shop isolates" in begun["why"]
+    assert seen.soon("23/tcp", "packet")["verdict"] == "audit"
+
+
+def test_flows_that_nobody_follows(bridge: Bridge) -> None:
+    """By the settings never, or always; `watch` says why it hears of none."""
+    bridge.settings("flows: never")
+    bridge.daemon.start()
+    assert "flows: never" in bridge.daemon.call("watch", "--all", "--last", "1").stderr
+    assert bridge.daemon.status()["flows"]["followed"] is False
+    bridge.settings("flows: always")
+    bridge.daemon.verb("reload")
+    assert bridge.daemon.status()["flows"]["followed"] is True
+    bridge.connect(bridge.web, DB.ip4, 5432)
+    assert eventually(lambda: bridge.daemon.status()["flows"]["begun"] >= 1)
+    bridge.settings("flows: auto")
+    bridge.daemon.verb("reload")
+    assert bridge.daemon.status()["flows"]["followed"] is False
+    bridge.daemon.call("watch", "--all", "--refused", "--last", "1")
+
+
+FLOOD = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(int(sys.argv[2])):
+    try:
+        s.sendto(b"x", (sys.argv[1], 1024 + i))
+    except OSError:
+        pass
+"""
+
+
+def test_more_flows_than_can_be_told(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    """Each is told, or counted, or found by the dump behind a loss; and the daemon serves everybody meanwhile."""
+    flows = 20000
+    bridge.daemon.policy("policy: shop\nfor: {project: shop}\nallow: [{from: {}, to: {}, ports: [udp]}]\n")
+    bridge.daemon.start()
+    seen = watch()
+    bridge.web.run("/usr/bin/python3", "-c", FLOOD, DB.ip4, str(flows))
+    told = lambda: len({r["ports"] for r in seen.records if r["state"] in ("begins", "found")})  # noqa: E731
+
+    def known() -> int:
+        status = bridge.daemon.status()["flows"]
+        return max(status["begun"], told()) + status["not_judged"]
+
+    assert eventually(lambda: known() >= flows, 40), bridge.daemon.status()["flows"]
+    status = bridge.daemon.status()["flows"]
+    errors = seen.close()
+    if status["not_told"] + status["not_judged"]:
+        assert "were counted only" in errors or "were not read in time" in errors
+    assert bridge.daemon.state() == "enforcing"
 
 
 HOLD = """

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "quaywall/flow.h"
 #include "quaywall/mem.h"
@@ -385,6 +386,83 @@ static void test_opens_in_another_namespace(void **state)
 	free(s.items);
 }
 
+/* ---- events ---- */
+
+struct heard {
+	struct flow_event *items;
+	size_t len, cap;
+};
+
+static void hear(const struct flow_event *event, void *data)
+{
+	struct heard *h = data;
+
+	MEM_PUSH(h, *event);
+}
+
+/* All that has come; whether something was lost. The kernel tells of a change before it acknowledges it. */
+static bool hear_all(struct flow_events *e, struct heard *h)
+{
+	bool any = false, lost;
+	int r;
+
+	h->len = 0;
+	do {
+		r = flow_events_read(e, hear, h, &lost, NULL);
+		any |= lost;
+	} while (r == 1);
+	assert_int_equal(r, 0);
+	return any;
+}
+
+static void test_events(void **state)
+{
+	CLEANUP_FLOW_EVENTS struct flow_events *e = NULL;
+	struct heard h = {0};
+	struct seen s = {.refuse_port = 53};
+
+	(void)state;
+	must_make(&(struct spec) {"10.0.0.1", "10.0.0.2", IPPROTO_TCP, 1, 80, NULL, 0});
+	assert_int_equal(flow_events_open(-1, &e, NULL), 0);
+	assert_false(hear_all(e, &h));
+	assert_int_equal(h.len, 0);
+	must_make(&(struct spec) {"2001:db8::1", "2001:db8::2", IPPROTO_UDP, 2, 53, NULL, 0});
+	assert_false(hear_all(e, &h));
+	assert_int_equal(h.len, 1);
+	assert_int_equal(h.items[0].kind, FLOW_BEGINS);
+	assert_addr(&h.items[0].entry.reply_src, "2001:db8::2");
+	assert_int_equal(h.items[0].entry.orig_dport, 53);
+	assert_false(h.items[0].counted);
+	assert_int_equal(cut(&s), 1);
+	assert_false(hear_all(e, &h));
+	assert_int_equal(h.len, 1);
+	assert_int_equal(h.items[0].kind, FLOW_ENDS);
+	assert_int_equal(h.items[0].entry.orig_sport, 2);
+	free(h.items);
+	free(s.items);
+}
+
+/* More than fits: that it was lost is said, and what comes then is heard again. */
+static void test_events_that_are_lost(void **state)
+{
+	CLEANUP_FLOW_EVENTS struct flow_events *e = NULL;
+	struct heard h = {0};
+	int small = 1;
+
+	(void)state;
+	assert_int_equal(flow_events_open(-1, &e, NULL), 0);
+	assert_int_equal(
+		setsockopt(flow_events_fd(e), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	for (uint16_t i = 1; i <= 200; i++)
+		must_make(&(struct spec) {"10.0.0.1", "10.0.0.2", IPPROTO_UDP, i, 53, NULL, 0});
+	assert_true(hear_all(e, &h));
+	assert_in_range(h.len, 1, 199);
+	must_make(&(struct spec) {"10.0.0.1", "10.0.0.2", IPPROTO_UDP, 999, 53, NULL, 0});
+	assert_false(hear_all(e, &h));
+	assert_int_equal(h.len, 1);
+	free(h.items);
+}
+
 /* ---- one namespace for each test ---- */
 
 static int enter(void **state)
@@ -415,6 +493,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zones_are_different_flows, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_successor_of_the_same_tuple_stays, enter,
 						leave),
+		cmocka_unit_test_setup_teardown(test_events, enter, leave),
+		cmocka_unit_test_setup_teardown(test_events_that_are_lost, enter, leave),
 		cmocka_unit_test_setup_teardown(test_opens_in_another_namespace, enter, leave),
 	};
 

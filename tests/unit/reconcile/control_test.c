@@ -169,13 +169,13 @@ static void test_too_many_clients(void **state)
 /* It is not asked again and again, and served once there are some. */
 /* ---- streams ---- */
 
-static bool stream(void *data, const json_t *request, struct buf *beginning)
+static unsigned stream(void *data, const json_t *request, struct buf *beginning)
 {
 	(void)data;
 	if (!json_object_get(request, "stream"))
-		return false;
+		return 0;
 	buf_str(beginning, "first\n");
-	return true;
+	return (unsigned)json_integer_value(json_object_get(request, "stream"));
 }
 
 static int dial_stream(struct fixture *f)
@@ -202,15 +202,17 @@ static void test_a_stream(void **state)
 	int fd = dial_stream(f);
 
 	expect_text(fd, "first\n");
-	assert_true(control_has_streams(&f->control));
-	control_tell(&f->control, "second");
-	control_tell(&f->control, "third");
+	assert_true(control_has_streams(&f->control, 1));
+	assert_false(control_has_streams(&f->control, 2));
+	control_tell(&f->control, 2, "not for this one");
+	control_tell(&f->control, 3, "second");
+	control_tell(&f->control, 1, "third");
 	serve(f, fd);
 	expect_text(fd, "second\nthird\n");
 	close(fd);
 	loop_turn(&f->loop, NULL);
-	assert_false(control_has_streams(&f->control));
-	control_tell(&f->control, "nobody");
+	assert_false(control_has_streams(&f->control, 1));
+	control_tell(&f->control, 1, "nobody");
 }
 
 static size_t take_some(struct fixture *f, int fd, char *to, size_t room)
@@ -234,11 +236,11 @@ static void test_a_stream_that_is_not_read(void **state)
 
 	memset(line, 'x', sizeof(line) - 1);
 	for (int i = 0; i < 2000; i++)
-		control_tell(&f->control, line);
+		control_tell(&f->control, 1, line);
 	while (len < CONTROL_STREAM_SIZE - 2 * sizeof(line))
 		len += take_some(f, fd, text + len, room - 1 - len);
 	assert_null(strstr(text, "skipped"));
-	control_tell(&f->control, "last");
+	control_tell(&f->control, 1, "last");
 	while (!strstr(text, "last\n"))
 		len += take_some(f, fd, text + len, room - 1 - len);
 	assert_non_null(strstr(text, "{\"event\":\"skipped\",\"lines\":"));

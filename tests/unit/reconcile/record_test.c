@@ -10,6 +10,7 @@
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
 #include "little.h"
+#include "../../../controller/reconcile/cut.h"
 #include "../../../controller/reconcile/record.h"
 
 static const char shop[] =
@@ -269,6 +270,46 @@ static void test_other_protocols(void **state)
 	expect(icmp, "quoted", "to_port", "53");
 }
 
+static json_t *of_event(const char *from, const char *to, uint16_t port, enum record_state state)
+{
+	struct cut_view view = cut_view_of(w.compiled, NULL);
+	struct flow_packet p = packet("", from, to, port);
+	struct flow_event event = {
+		.counted = state == RECORD_ENDS, .packets = {3, 2}, .bytes = {180, 1400}};
+	struct verdict v;
+	struct flow f;
+
+	translate(&p, to, port);
+	p.entry.dnat = false;
+	p.entry.id = 77;
+	event.entry = p.entry;
+	assert_true(cut_verdict(&view, &event.entry, &f, &v));
+	return record_of_event(w.compiled, &f, &v, &event, state, &at);
+}
+
+static void test_flows_that_pass(void **state)
+{
+	CLEANUP_JSON json_t *begins = of_event("172.18.0.3", "172.18.0.2", 5432, RECORD_BEGINS);
+	CLEANUP_JSON json_t *ends = of_event("172.18.0.3", "172.18.0.2", 5432, RECORD_ENDS);
+	/* Not by the rules of now: it is told, with that. */
+	CLEANUP_JSON json_t *before = of_event("172.18.0.3", "172.18.0.2", 22, RECORD_FOUND);
+
+	(void)state;
+	expect(begins, "verdict", NULL, "\"accepted\"");
+	expect(begins, "state", NULL, "\"begins\"");
+	expect(begins, "ingress", "where", "\"p.yaml:4\"");
+	expect(begins, "to", "port", "5432");
+	expect(begins, "why", NULL, "null");
+	expect(begins, "sent", NULL, "null");
+	expect(begins, "id", NULL, "77");
+	expect(ends, "state", NULL, "\"ends\"");
+	expect(ends, "sent", "packets", "3");
+	expect(ends, "answered", "bytes", "1400");
+	expect(before, "state", NULL, "\"found\"");
+	expect(before, "verdict", NULL, "\"accepted\"");
+	expect(before, "why", NULL, "\"refused by the rules of now: judged by those before\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_allowed_by_now),
 		cmocka_unit_test(test_a_spoofed_frame),
 		cmocka_unit_test(test_other_protocols),
+		cmocka_unit_test(test_flows_that_pass),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,391 @@
+#include "daemon.h"
+
+#include <poll.h>
+#include <search.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+#include "record.h"
+
+#define GATHER_MS  50 /* events are read in batches: most of an event's cost is being woken for it */
+#define MORE_MS	   1  /* the loop serves others between */
+#define RETRY_MS   10000 /* there was no memory */
+#define LIVING_MAX 65536
+
+/* After a loss the flows of then are looked for at once, after more of them at most so often: a dump of a large
+ * table takes 100 ms. */
+#define REPAIR_MS      1000
+#define REPAIR_REST_MS 10000
+
+/* Of one CPU: 8 %, gathered for 2.5 s. Below half of it lines are left out, which are the most of the cost. */
+#define BUDGET_PERMILLE 80
+#define BUDGET_US	200000
+#define BUDGET_LINES_US (BUDGET_US / 2)
+#define BUDGET_STEP	16 /* the clock is looked at once in so many events */
+
+/* ---- what it may cost ---- */
+
+struct batch {
+	struct daemon *d;
+	struct cut_view view;
+	struct timespec now;
+	bool wants_lines;
+	int64_t began_us; /* of the thread's CPU time */
+	unsigned since;	  /* events since the clock was looked at */
+	int64_t left_us;
+	void *living; /* of a dump: the ids that it holds */
+	size_t nliving;
+};
+
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void refill(struct accepted *a)
+{
+	uint64_t now = loop_now(), since = now - a->refilled_ms;
+
+	if (!a->refilled_ms || since > BUDGET_US / BUDGET_PERMILLE)
+		a->budget_us = BUDGET_US;
+	else
+		a->budget_us += (int64_t)since * BUDGET_PERMILLE;
+	if (a->budget_us > BUDGET_US)
+		a->budget_us = BUDGET_US;
+	a->refilled_ms = now;
+}
+
+static struct batch batch_begin(struct daemon *d)
+{
+	struct batch b = {.d = d, .began_us = cpu_us()};
+
+	refill(&d->accepted);
+	b.left_us = d->accepted.budget_us;
+	b.wants_lines = control_has_streams(&d->control, SEEN_FLOWS);
+	if (d->world.compiled)
+		b.view = cut_view_of(d->world.compiled, d->host);
+	clock_gettime(CLOCK_REALTIME, &b.now);
+	return b;
+}
+
+static int64_t left_us(struct batch *b)
+{
+	if (b->since++ % BUDGET_STEP == 0)
+		b->left_us = b->d->accepted.budget_us - (cpu_us() - b->began_us);
+	return b->left_us;
+}
+
+/* What was read while there was nothing left makes no debt: the rest is as long for it. */
+static void batch_end(struct batch *b)
+{
+	struct accepted *a = &b->d->accepted;
+
+	a->budget_us -= cpu_us() - b->began_us;
+	if (a->budget_us < 0)
+		a->budget_us = 0;
+}
+
+/* ---- which flows there are ---- */
+
+static int compare_ids(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+
+	return (x > y) - (x < y);
+}
+
+/* 0 is no pointer that a tree can hold. */
+static void *key_of(const struct flow_entry *e)
+{
+	return (void *)((uintptr_t)e->id + 1);
+}
+
+static void add_id(void **living, size_t *n, const struct flow_entry *e)
+{
+	void *key = key_of(e);
+
+	if (*n >= LIVING_MAX || tfind(key, living, compare_ids))
+		return;
+	if (!tsearch(key, living, compare_ids))
+		abort(); /* out of memory */
+	(*n)++;
+}
+
+static void keep_id(void *node)
+{
+	(void)node;
+}
+
+static void forget(void **living, size_t *n)
+{
+	tdestroy(*living, keep_id);
+	*living = NULL;
+	*n = 0;
+}
+
+static void remove_id(struct accepted *a, const struct flow_entry *e)
+{
+	void *key = key_of(e);
+
+	if (!tfind(key, &a->living, compare_ids))
+		return;
+	tdelete(key, &a->living, compare_ids);
+	a->nliving--;
+}
+
+/* ---- one flow ---- */
+
+static void tell(struct batch *b, const struct flow *f, const struct flow_event *event,
+		 enum record_state state, const struct verdict *v)
+{
+	CLEANUP_JSON json_t *record = NULL;
+
+	record = record_of_event(b->view.compiled, f, v, event, state, &b->now);
+	daemon_seen_tell(b->d, SEEN_FLOWS, record);
+}
+
+static void take(struct batch *b, const struct flow_event *event, enum record_state state)
+{
+	struct accepted *a = &b->d->accepted;
+	int64_t left = left_us(b);
+	struct verdict v;
+	struct flow f;
+
+	if (!b->view.compiled)
+		return;
+	if (left <= 0) {
+		a->not_judged++;
+		return;
+	}
+	if (!cut_verdict(&b->view, &event->entry, &f, &v))
+		return;
+	*(state == RECORD_ENDS ? &a->ended : &a->begun) += 1;
+	a->found += state == RECORD_FOUND;
+	if (b->wants_lines && left > BUDGET_LINES_US)
+		tell(b, &f, event, state, &v);
+	else if (b->wants_lines)
+		a->not_told++;
+}
+
+static void take_event(const struct flow_event *event, void *data)
+{
+	struct batch *b = data;
+	struct accepted *a = &b->d->accepted;
+
+	if (event->kind == FLOW_ENDS)
+		remove_id(a, &event->entry);
+	else
+		add_id(&a->living, &a->nliving, &event->entry);
+	take(b, event, event->kind == FLOW_ENDS ? RECORD_ENDS : RECORD_BEGINS);
+}
+
+/* Those who watch know that they do not see everything. */
+static void say_left_out(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+	uint64_t all = a->not_told + a->not_judged;
+	CLEANUP_FREE char *line = NULL;
+
+	if (all == a->said || !control_has_streams(&d->control, SEEN_FLOWS))
+		return;
+	line = mem_printf("{\"event\":\"counted\",\"flows\":%llu}",
+			  (unsigned long long)(all - a->said));
+	control_tell(&d->control, SEEN_FLOWS, line);
+	a->said = all;
+}
+
+/* ---- what no event told ---- */
+
+static bool take_living(const struct flow_entry *e, void *data)
+{
+	struct batch *b = data;
+	struct accepted *a = &b->d->accepted;
+	struct flow_event event = {.kind = FLOW_BEGINS, .entry = *e};
+
+	if (tfind(key_of(e), &b->living, compare_ids))
+		return false; /* the dump was begun anew */
+	add_id(&b->living, &b->nliving, e);
+	if (!tfind(key_of(e), &a->living, compare_ids))
+		take(b, &event, RECORD_FOUND);
+	return false;
+}
+
+/* The flows that exist: those that began before anybody listened, or whose event was lost. What both began and ended
+ * unseen stays so. */
+void daemon_accepted_repair(void *data)
+{
+	struct daemon *d = data;
+	struct accepted *a = &d->accepted;
+	struct batch b = batch_begin(d);
+	CLEANUP_FLOW_LIST struct flow_list none = {0};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (!a->events)
+		return;
+	if (flow_find(d->flows, take_living, &b, &none, &err) < 0) {
+		forget(&b.living, &b.nliving);
+		log_line(LOG_LEVEL_WARNING, "flows that exist are not told", "cause",
+			 error_text(&err), NULL);
+	} else {
+		forget(&a->living, &a->nliving);
+		a->living = b.living;
+		a->nliving = b.nliving;
+	}
+	a->repaired_ms = loop_now();
+	batch_end(&b);
+	say_left_out(d);
+}
+
+static void repair_soon(struct accepted *a)
+{
+	uint64_t since = loop_now() - a->repaired_ms;
+	uint64_t rest = a->repaired_ms && since < REPAIR_REST_MS ? REPAIR_REST_MS - since : 0;
+
+	if (!a->repair.due)
+		loop_timer_set(&a->repair, rest > REPAIR_MS ? rest : REPAIR_MS);
+}
+
+/* ---- the subscription ---- */
+
+static void stop(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+
+	if (a->events)
+		loop_remove(&d->loop, &a->source);
+	flow_events_close(a->events);
+	a->events = NULL;
+	forget(&a->living, &a->nliving);
+	loop_timer_clear(&a->due);
+	loop_timer_clear(&a->repair);
+}
+
+static void failed(struct daemon *d, const struct error *err)
+{
+	bool is_new = !d->accepted.error;
+
+	daemon_note(&d->accepted.error, error_text(err));
+	loop_timer_set(&d->accepted.due, RETRY_MS);
+	if (is_new)
+		log_line(LOG_LEVEL_WARNING, "flows that pass are not followed", "cause",
+			 error_text(err), NULL);
+}
+
+/* Nothing is read yet: more may come, and is read with it. */
+static void ready(void *data, short revents)
+{
+	struct daemon *d = data;
+
+	(void)revents;
+	loop_remove(&d->loop, &d->accepted.source);
+	loop_timer_set(&d->accepted.due, GATHER_MS);
+}
+
+static void start(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (flow_events_open(-1, &a->events, &err) < 0) {
+		failed(d, &err);
+		return;
+	}
+	daemon_note(&a->error, NULL);
+	a->source = (struct loop_source) {
+		.fd = flow_events_fd(a->events), .events = POLLIN, .ready = ready, .data = d};
+	loop_add(&d->loop, &a->source);
+	loop_timer_clear(&a->due);
+	/* Once who asked for it is there to be told. */
+	loop_timer_set(&a->repair, MORE_MS);
+}
+
+static bool is_permitted(const struct daemon *d)
+{
+	return d->world.settings && d->world.settings->flows != FLOWS_NEVER;
+}
+
+static bool is_wanted(const struct daemon *d)
+{
+	return is_permitted(d) && (d->world.settings->flows == FLOWS_ALWAYS ||
+				   control_has_streams(&d->control, SEEN_FLOWS));
+}
+
+void daemon_accepted_follow(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+
+	if (!is_wanted(d)) {
+		daemon_note(&a->error, NULL);
+		stop(d);
+	} else if (!a->events && !a->due.due) {
+		start(d);
+	}
+}
+
+json_t *daemon_accepted_watched(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+
+	if (!is_permitted(d))
+		return json_pack("{s:s}", "error", "flows: never, as the settings say");
+	if (!a->events && !a->due.due)
+		start(d);
+	return json_pack("{s:o}", "error", reconcile_json_text(a->error));
+}
+
+/* Reads what has come, but no longer than the loop can do without. */
+static void read_events(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct batch b = batch_begin(d);
+	bool lost;
+	int r = flow_events_read(a->events, take_event, &b, &lost, &err);
+
+	batch_end(&b);
+	if (lost) {
+		a->losses++;
+		repair_soon(a);
+	}
+	if (r < 0) {
+		stop(d);
+		failed(d, &err);
+	} else if (r > 0) {
+		loop_timer_set(&a->due, MORE_MS);
+	} else {
+		loop_add(&d->loop, &a->source);
+	}
+	say_left_out(d);
+}
+
+void daemon_accepted_due(void *data)
+{
+	struct daemon *d = data;
+
+	if (!is_wanted(d) || !d->accepted.events)
+		daemon_accepted_follow(d);
+	else
+		read_events(d);
+}
+
+void daemon_accepted_done(struct daemon *d)
+{
+	stop(d);
+	free(d->accepted.error);
+}
+
+json_t *daemon_accepted_json(const struct daemon *d)
+{
+	const struct accepted *a = &d->accepted;
+
+	return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "followed", a->events != NULL,
+			 "error", reconcile_json_text(a->error), "begun", (json_int_t)a->begun,
+			 "ended", (json_int_t)a->ended, "found", (json_int_t)a->found, "not_told",
+			 (json_int_t)a->not_told, "not_judged", (json_int_t)a->not_judged, "losses",
+			 (json_int_t)a->losses);
+}

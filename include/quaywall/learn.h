@@ -3,7 +3,9 @@
  *
  * Flows are kept by names and not by addresses or identities: a container is its Compose or Swarm project and service,
  * else its name, so that what is known outlives containers, policies and restarts. An end outside keeps its
- * address. Bounded: what does not fit any more is counted. Pure but for the clock, which callers give.
+ * address. Bounded, whatever is sent: where the same ends use many ports these become one range, where many addresses
+ * outside do the same the rest of them is kept as one, and what does not fit any more is counted. Pure but for the
+ * clock, which callers give.
  */
 #pragma once
 
@@ -19,10 +21,14 @@
 #include "quaywall/error.h"
 #include "quaywall/model.h"
 
+#define LEARN_NAME_MAX	255 /* bytes of a project's, service's or container's name */
+#define LEARN_PORTS_MAX 128 /* between the same ends: more become a range */
+#define LEARN_ADDRS_MAX 64  /* outside, that do the same: more are kept as one */
+
 enum learn_end_kind {
-	LEARN_CONTAINER, /* `project` and `service`, or `name` where it has not both */
+	LEARN_CONTAINER, /* `project` and `service`; where it has not both, `name` and what there is of a project */
 	LEARN_HOST,
-	LEARN_OUTSIDE, /* `addr` */
+	LEARN_OUTSIDE, /* `addr`; family 0: others, more than are kept apart */
 };
 
 struct learn_end {
@@ -32,12 +38,14 @@ struct learn_end {
 	struct addr addr;
 };
 
-/* Flows of one kind: the same ends, protocol, and port of the server. */
+/* Flows of one kind: the same ends, protocol, and port of the server. At least one end is a container. */
 struct learn_pair {
 	struct learn_end from, to;
 	uint8_t protocol; /* IPPROTO_*; ICMPv6 is IPPROTO_ICMP */
-	uint16_t
-		port; /* of the container, or of the host, outside; 0 where the protocol has none */
+	/* Of the container, or of the host, outside; 0 but for TCP, UDP and SCTP. */
+	uint16_t port;
+	bool range;		 /* more ports than are kept apart: from `port` to `port_last` */
+	uint16_t port_last;	 /* else the same as `port` */
 	uint16_t published_port; /* from outside by this port of the host; 0: not so */
 	uint64_t allowed, audited,
 		refused; /* flows: by the rules' leave, by audit's, and not (packets) */
@@ -46,7 +54,7 @@ struct learn_pair {
 
 struct learn_table;
 
-/* At most MAX pairs. */
+/* At most MAX pairs, a quarter of them such as were only ever refused. */
 struct learn_table *learn_table_new(size_t max);
 void learn_table_free(struct learn_table *t);
 
@@ -55,15 +63,23 @@ size_t learn_table_len(const struct learn_table *t);
 const struct learn_pair *learn_table_pair(const struct learn_table *t, size_t i);
 uint64_t learn_table_left_out(const struct learn_table *t); /* flows of pairs that found no place */
 
-/* One flow that was judged: its ends are those of C's model. An end that nobody known holds makes nothing.
- * *RET_NEW (may be NULL): the pair was not there before. False where it found no place, or makes nothing. */
+/* One flow that was judged: its ends are those of C's model. An end that nobody known holds, or whose container has no
+ * name, makes nothing, and so does what a container sends to itself. *RET_NEW (may be NULL): the pair was not there
+ * before. False where it found no place, or makes nothing. */
 bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
 		     enum flow_verdict verdict, time_t at, bool *ret_new);
 
-/* The table as a document of the state folder, and back: what makes no sense there is an error, never a crash. */
+/* The table as a document of the state folder, in the order of learn_pair_compare(), and back: what makes no sense there
+ * is an error (-EBADMSG), never a crash, and *RET is untouched then. */
 json_t *learn_table_json(const struct learn_table *t);
 int learn_table_read(const json_t *document, size_t max, struct learn_table **ret,
 		     struct error *err);
+
+/* One pair as there: see the README, `learn`, for its keys. */
+json_t *learn_pair_json(const struct learn_pair *p);
+
+/* By names, protocol and port: an order that does not depend on when what was seen. */
+int learn_pair_compare(const struct learn_pair *a, const struct learn_pair *b);
 
 static inline void learn_table_cleanup(struct learn_table **t)
 {

@@ -1,0 +1,319 @@
+/*
+ * table: pairs, found by hash. Beside the pairs themselves it counts what would make them many: how many addresses
+ * outside do the same, and how many ports the same ends use. Pairs are never taken out one by one.
+ */
+#include "internal.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/mem.h"
+
+#define NAMES_PER_PAIR 128 /* bytes, on average: more names than that find no place */
+
+/* Pairs that are the same when blurred. */
+struct kin {
+	uint64_t hash;
+	uint32_t pair; /* one of them */
+	uint32_t n;
+};
+
+struct level {
+	struct {
+		struct kin *items;
+		size_t len, cap;
+	} kins;
+	uint32_t *slots; /* indices of kins plus 1; 0: free. A power of 2, at most half full */
+	size_t nslots;
+};
+
+struct learn_table {
+	size_t max;
+	struct {
+		struct learn_pair *items;
+		size_t len, cap;
+	} pairs;
+	struct level levels[BLURS];
+	size_t bytes;	     /* of all names */
+	size_t refused_only; /* pairs */
+	uint64_t left_out;
+};
+
+struct learn_table *learn_table_new(size_t max)
+{
+	struct learn_table *t = mem_new(1, sizeof(*t));
+
+	t->max = max;
+	return t;
+}
+
+void learn_table_free(struct learn_table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->pairs.len; i++)
+		pair_done(&t->pairs.items[i]);
+	for (size_t i = 0; i < BLURS; i++) {
+		free(t->levels[i].kins.items);
+		free(t->levels[i].slots);
+	}
+	free(t->pairs.items);
+	free(t);
+}
+
+size_t learn_table_len(const struct learn_table *t)
+{
+	return t->pairs.len;
+}
+
+const struct learn_pair *learn_table_pair(const struct learn_table *t, size_t i)
+{
+	return &t->pairs.items[i];
+}
+
+uint64_t learn_table_left_out(const struct learn_table *t)
+{
+	return t->left_out;
+}
+
+void table_set_left_out(struct learn_table *t, uint64_t n)
+{
+	t->left_out = n;
+}
+
+/* ---- finding ---- */
+
+static uint64_t hash_of(const struct learn_table *t, const struct learn_pair *key,
+			enum pair_blur blur)
+{
+	return pair_hash(key, blur, (uint64_t)(uintptr_t)t);
+}
+
+static struct kin *find(const struct learn_table *t, const struct learn_pair *key,
+			enum pair_blur blur)
+{
+	const struct level *l = &t->levels[blur];
+	uint64_t hash = hash_of(t, key, blur);
+
+	for (size_t i = hash; l->nslots && l->slots[i & (l->nslots - 1)]; i++) {
+		struct kin *kin = &l->kins.items[l->slots[i & (l->nslots - 1)] - 1];
+
+		if (kin->hash == hash && pair_is_same(&t->pairs.items[kin->pair], key, blur))
+			return kin;
+	}
+	return NULL;
+}
+
+static void place(struct level *l, uint32_t kin)
+{
+	size_t i = l->kins.items[kin].hash;
+
+	while (l->slots[i & (l->nslots - 1)])
+		i++;
+	l->slots[i & (l->nslots - 1)] = kin + 1;
+}
+
+static void make_room(struct level *l)
+{
+	if (l->nslots >= 2 * (l->kins.len + 1))
+		return;
+	l->nslots = l->nslots ? 2 * l->nslots : 64;
+	free(l->slots);
+	l->slots = mem_new(l->nslots, sizeof(*l->slots));
+	for (size_t i = 0; i < l->kins.len; i++)
+		place(l, (uint32_t)i);
+}
+
+/* Makes the kin of PAIR, which is in the table. */
+static struct kin *make_kin(struct learn_table *t, uint32_t pair, enum pair_blur blur)
+{
+	struct level *l = &t->levels[blur];
+	struct kin kin = {.hash = hash_of(t, &t->pairs.items[pair], blur), .pair = pair};
+
+	make_room(l);
+	MEM_PUSH(&l->kins, kin);
+	place(l, (uint32_t)(l->kins.len - 1));
+	return &l->kins.items[l->kins.len - 1];
+}
+
+/* ---- adding ---- */
+
+static bool is_refused_only(const struct learn_pair *p)
+{
+	return !p->allowed && !p->audited;
+}
+
+static bool has_place(const struct learn_table *t, const struct learn_pair *p)
+{
+	if (t->pairs.len >= t->max || t->bytes + pair_bytes(p) > t->max * NAMES_PER_PAIR)
+		return false;
+	return !is_refused_only(p) || t->refused_only < (t->max + 3) / 4;
+}
+
+/* Counts it where pairs like it are counted. */
+static void count_kin(struct learn_table *t, uint32_t pair)
+{
+	struct learn_pair *p = &t->pairs.items[pair];
+	const struct learn_end *outside = pair_outside(p);
+	struct kin *kin = find(t, p, BLUR_ADDR);
+	bool first = !kin;
+
+	if (first)
+		kin = make_kin(t, pair, BLUR_ADDR);
+	kin->n += outside && addr_is_set(&outside->addr);
+	if (!first || p->range)
+		return;
+	kin = find(t, p, BLUR_ADDR_PORT);
+	if (!kin)
+		kin = make_kin(t, pair, BLUR_ADDR_PORT);
+	kin->n++;
+}
+
+static struct learn_pair *insert(struct learn_table *t, const struct learn_pair *p)
+{
+	struct learn_pair copy = pair_copy(p);
+	uint32_t pair = (uint32_t)t->pairs.len;
+
+	MEM_PUSH(&t->pairs, copy);
+	make_kin(t, pair, BLUR_NOTHING);
+	count_kin(t, pair);
+	t->bytes += pair_bytes(p);
+	t->refused_only += is_refused_only(p);
+	return &t->pairs.items[pair];
+}
+
+bool table_restore(struct learn_table *t, const struct learn_pair *p)
+{
+	if (find(t, p, BLUR_NOTHING) || !has_place(t, p))
+		return false;
+	insert(t, p);
+	return true;
+}
+
+/* What would be one port or address too many is kept with the others. */
+static void blur_key(const struct learn_table *t, struct learn_pair *key)
+{
+	struct learn_end *outside = pair_outside(key);
+	const struct kin *kin;
+
+	if (find(t, key, BLUR_NOTHING))
+		return;
+	kin = find(t, key, BLUR_ADDR_PORT);
+	if (pair_has_ports(key->protocol) && !key->published_port && kin &&
+	    kin->n >= LEARN_PORTS_MAX && !find(t, key, BLUR_ADDR))
+		key->range = true;
+	if (!outside || find(t, key, BLUR_NOTHING))
+		return;
+	kin = find(t, key, BLUR_ADDR);
+	if (kin && kin->n >= LEARN_ADDRS_MAX)
+		outside->addr = (struct addr) {.family = 0};
+}
+
+static void count_flow(struct learn_table *t, struct learn_pair *p, const struct learn_pair *one)
+{
+	bool was = is_refused_only(p);
+
+	p->allowed += one->allowed;
+	p->audited += one->audited;
+	p->refused += one->refused;
+	t->refused_only -= was && !is_refused_only(p);
+	if (one->port < p->port)
+		p->port = one->port;
+	if (one->port_last > p->port_last)
+		p->port_last = one->port_last;
+	if (one->first < p->first)
+		p->first = one->first;
+	if (one->last > p->last)
+		p->last = one->last;
+}
+
+static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
+{
+	const struct kin *kin;
+
+	blur_key(t, one);
+	kin = find(t, one, BLUR_NOTHING);
+	if (kin) {
+		count_flow(t, &t->pairs.items[kin->pair], one);
+		return true;
+	}
+	if (!has_place(t, one)) {
+		t->left_out++;
+		return false;
+	}
+	insert(t, one);
+	*ret_new = true;
+	return true;
+}
+
+/* ---- a flow ---- */
+
+static bool take_container(const struct model_container *c, struct learn_end *ret)
+{
+	/* The table copies what it keeps. */
+	ret->kind = LEARN_CONTAINER;
+	ret->project = (char *)model_container_project(c);
+	ret->service = (char *)model_container_service(c);
+	if (ret->project && ret->service)
+		return pair_name_fits(ret->project) && pair_name_fits(ret->service);
+	ret->service = NULL;
+	ret->name = c->name;
+	return pair_name_fits(ret->name) && (!ret->project || pair_name_fits(ret->project));
+}
+
+static bool take_end(const struct compiled *c, const struct flow_end *end, struct learn_end *ret)
+{
+	const struct model *m = compile_model(c);
+	size_t container;
+
+	switch (end->kind) {
+	case END_HOST:
+		ret->kind = LEARN_HOST;
+		return true;
+	case END_OUTSIDE:
+		ret->kind = LEARN_OUTSIDE;
+		ret->addr = end->addr;
+		return addr_is_set(&end->addr);
+	case END_ENDPOINT:
+		container = m->endpoints[end->endpoint].container;
+		return container != MODEL_NONE &&
+		       compile_identity_of(c, end->endpoint) != MODEL_NONE &&
+		       take_container(&m->containers[container], ret);
+	case END_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+static bool is_one_container(const struct model *m, const struct flow *f)
+{
+	return f->from.kind == END_ENDPOINT && f->to.kind == END_ENDPOINT &&
+	       m->endpoints[f->from.endpoint].container == m->endpoints[f->to.endpoint].container;
+}
+
+bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
+		     enum flow_verdict verdict, time_t at, bool *ret_new)
+{
+	uint16_t port = pair_has_ports(f->protocol) ? f->port : 0;
+	struct learn_pair one = {
+		.protocol = f->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : f->protocol,
+		.port = port,
+		.port_last = port,
+		.published_port = f->published ? f->published_port : 0,
+		.allowed = verdict == FLOW_ALLOW,
+		.audited = verdict == FLOW_AUDIT,
+		.refused = verdict == FLOW_DENY,
+		.first = at,
+		.last = at,
+	};
+	bool is_new = false;
+	bool kept = take_end(c, &f->from, &one.from) && take_end(c, &f->to, &one.to) &&
+		    !is_one_container(compile_model(c), f) &&
+		    (one.from.kind == LEARN_CONTAINER || one.to.kind == LEARN_CONTAINER) &&
+		    one.protocol && add(t, &one, &is_new);
+
+	if (ret_new)
+		*ret_new = is_new;
+	return kept;
+}

@@ -1,0 +1,238 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "quaywall/learn.h"
+#include "quaywall/mem.h"
+#include "../compile/case.h"
+
+/* Endpoints of case_shop. */
+enum { W1_FRONT, W1_BACK, W2_FRONT, W2_BACK, DB, WORKER, BLOG_WEB, GRAFANA };
+
+static struct test_case t;
+
+static int setup(void **state)
+{
+	(void)state;
+	case_load(&t, NULL, "policy: shop\nfor: {project: shop}\n", case_shop);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	case_done(&t);
+	return 0;
+}
+
+static struct flow_end endpoint(size_t i)
+{
+	return (struct flow_end) {
+		.kind = END_ENDPOINT, .endpoint = i, .addr = t.model->endpoints[i].addr4};
+}
+
+static struct flow_end outside(unsigned n)
+{
+	struct flow_end end = {.kind = END_OUTSIDE,
+			       .addr = {.family = AF_INET, .bytes = {198, 51}}};
+
+	end.addr.bytes[2] = (uint8_t)(n >> 8);
+	end.addr.bytes[3] = (uint8_t)n;
+	return end;
+}
+
+static struct flow tcp(struct flow_end from, struct flow_end to, uint16_t port)
+{
+	return (struct flow) {.from = from, .to = to, .protocol = IPPROTO_TCP, .port = port};
+}
+
+static bool add(struct learn_table *table, struct flow f, enum flow_verdict verdict, time_t at)
+{
+	return learn_table_add(table, t.compiled, &f, verdict, at, NULL);
+}
+
+static const struct learn_pair *find(const struct learn_table *table, uint16_t port)
+{
+	for (size_t i = 0; i < learn_table_len(table); i++)
+		if (learn_table_pair(table, i)->port == port)
+			return learn_table_pair(table, i);
+	fail_msg("no pair with port %u", port);
+	return NULL;
+}
+
+static void test_flows_are_counted_by_names(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	struct flow f = tcp(endpoint(W1_BACK), endpoint(DB), 5432);
+	const struct learn_pair *p;
+	bool is_new = false;
+
+	(void)state;
+	assert_true(learn_table_add(table, t.compiled, &f, FLOW_AUDIT, 200, &is_new));
+	assert_true(is_new);
+	/* The other container of the service, and another network of the first. */
+	assert_true(add(table, tcp(endpoint(W2_BACK), endpoint(DB), 5432), FLOW_ALLOW, 100));
+	f = tcp(endpoint(W1_FRONT), endpoint(DB), 5432);
+	assert_true(learn_table_add(table, t.compiled, &f, FLOW_DENY, 300, &is_new));
+	assert_false(is_new);
+	assert_int_equal(learn_table_len(table), 1);
+	p = learn_table_pair(table, 0);
+	assert_string_equal(p->from.project, "shop");
+	assert_string_equal(p->from.service, "web");
+	assert_null(p->from.name);
+	assert_string_equal(p->to.service, "db");
+	assert_int_equal(p->allowed, 1);
+	assert_int_equal(p->audited, 1);
+	assert_int_equal(p->refused, 1);
+	assert_int_equal(p->first, 100);
+	assert_int_equal(p->last, 300);
+}
+
+static void test_what_makes_another_pair(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	struct flow f = tcp(endpoint(W1_BACK), endpoint(DB), 5432);
+
+	(void)state;
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	f.protocol = IPPROTO_UDP;
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	f.port = 5433;
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	assert_true(add(table, tcp(endpoint(DB), endpoint(W1_BACK), 5432), FLOW_ALLOW, 1));
+	/* The blog's web is not the shop's. */
+	assert_true(add(table, tcp(endpoint(BLOG_WEB), endpoint(DB), 5432), FLOW_ALLOW, 1));
+	assert_true(add(table, tcp(endpoint(GRAFANA), endpoint(DB), 5432), FLOW_ALLOW, 1));
+	f = tcp(outside(9), endpoint(W1_FRONT), 8443);
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	f.published = true;
+	f.published_port = 443;
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	assert_int_equal(learn_table_len(table), 8);
+}
+
+static void test_other_ends(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	struct flow_end host = {.kind = END_HOST};
+	struct flow ping = {.from = endpoint(GRAFANA), .to = outside(9), .port = 7};
+
+	(void)state;
+	assert_true(add(table, tcp(endpoint(GRAFANA), host, 9100), FLOW_ALLOW, 1));
+	assert_string_equal(find(table, 9100)->from.name, "grafana");
+	assert_null(find(table, 9100)->from.project);
+	assert_int_equal(find(table, 9100)->to.kind, LEARN_HOST);
+	ping.protocol = IPPROTO_ICMPV6;
+	assert_true(add(table, ping, FLOW_ALLOW, 1));
+	assert_int_equal(find(table, 0)->protocol, IPPROTO_ICMP);
+	assert_int_equal(find(table, 0)->to.addr.bytes[3], 9);
+}
+
+static void test_what_makes_nothing(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	struct flow_end unknown = {.kind = END_UNKNOWN}, host = {.kind = END_HOST};
+
+	(void)state;
+	assert_false(add(table, tcp(endpoint(DB), unknown, 80), FLOW_DENY, 1));
+	assert_false(add(table, tcp(unknown, endpoint(DB), 80), FLOW_DENY, 1));
+	assert_false(add(table, tcp(endpoint(W1_FRONT), endpoint(W1_BACK), 80), FLOW_ALLOW, 1));
+	assert_false(add(table, tcp(host, outside(1), 80), FLOW_ALLOW, 1));
+	assert_int_equal(learn_table_len(table), 0);
+	assert_int_equal(learn_table_left_out(table), 0);
+}
+
+static void test_many_addresses_become_one(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(4096);
+	struct flow f = tcp(outside(0), endpoint(W1_FRONT), 8443);
+	size_t others = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * LEARN_ADDRS_MAX; i++) {
+		f.from = outside(i);
+		assert_true(add(table, f, FLOW_ALLOW, 1));
+	}
+	assert_int_equal(learn_table_len(table), LEARN_ADDRS_MAX + 1);
+	for (size_t i = 0; i < learn_table_len(table); i++) {
+		const struct learn_pair *p = learn_table_pair(table, i);
+
+		others += addr_is_set(&p->from.addr) ? 0 : p->allowed;
+	}
+	assert_int_equal(others, 2 * LEARN_ADDRS_MAX);
+	/* Another port has its own. */
+	f.port = 80;
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	assert_true(addr_is_set(&find(table, 80)->from.addr));
+}
+
+static void test_many_ports_become_a_range(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(4096);
+	const struct learn_pair *p;
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * LEARN_PORTS_MAX; i++)
+		assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), (uint16_t)(40000 - i)),
+				FLOW_ALLOW, 1));
+	assert_int_equal(learn_table_len(table), LEARN_PORTS_MAX + 1);
+	p = find(table, 40000 - 3 * LEARN_PORTS_MAX + 1);
+	assert_true(p->range);
+	assert_int_equal(p->port_last, 40000 - LEARN_PORTS_MAX);
+	assert_int_equal(p->allowed, 2 * LEARN_PORTS_MAX);
+	/* A port that is known keeps its own place. */
+	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 40000), FLOW_ALLOW, 1));
+	assert_int_equal(find(table, 40000)->allowed, 2);
+}
+
+/* Whatever somebody outside or a container tries, it takes no more than that. */
+static void test_a_scan_is_bounded(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(100000);
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++)
+		add(table, tcp(endpoint(WORKER), outside(i * 7919), (uint16_t)(i * 104729)),
+		    FLOW_ALLOW, 1);
+	assert_true(learn_table_len(table) <= (LEARN_PORTS_MAX + 1) * (LEARN_ADDRS_MAX + 1));
+	assert_int_equal(learn_table_left_out(table), 0);
+}
+
+static void test_what_was_only_refused_takes_a_quarter(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(8);
+
+	(void)state;
+	for (uint16_t port = 1; port <= 4; port++)
+		add(table, tcp(endpoint(WORKER), endpoint(DB), port), FLOW_DENY, 1);
+	assert_int_equal(learn_table_len(table), 2);
+	assert_int_equal(learn_table_left_out(table), 2);
+	/* One that passes does not count there any more. */
+	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 1), FLOW_AUDIT, 1));
+	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 3), FLOW_DENY, 1));
+	for (uint16_t port = 10; port < 20; port++)
+		add(table, tcp(endpoint(WORKER), endpoint(DB), port), FLOW_ALLOW, 1);
+	assert_int_equal(learn_table_len(table), 8);
+	assert_int_equal(learn_table_left_out(table), 2 + 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flows_are_counted_by_names),
+		cmocka_unit_test(test_what_makes_another_pair),
+		cmocka_unit_test(test_other_ends),
+		cmocka_unit_test(test_what_makes_nothing),
+		cmocka_unit_test(test_many_addresses_become_one),
+		cmocka_unit_test(test_many_ports_become_a_range),
+		cmocka_unit_test(test_a_scan_is_bounded),
+		cmocka_unit_test(test_what_was_only_refused_takes_a_quarter),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

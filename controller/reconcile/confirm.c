@@ -19,6 +19,7 @@
 #include "quaywall/log.h"
 #include "quaywall/mem.h"
 #include "notify.h"
+#include "statefile.h"
 
 #define TRY_AGAIN_MS 5000
 #define NOT_CONFIRMED                                                                           \
@@ -347,7 +348,7 @@ int daemon_trial_open(struct daemon *d, struct error *err)
 	d->state_folder = world_state_folder(places);
 	/* Now, as a daemon that gives up its rights can only keep those to a folder that is there. If it cannot
 	 * be made, the first writing says so. */
-	trial_make_folder(d->state_folder, NULL);
+	statefile_make_folder(d->state_folder, NULL);
 	r = trial_read(d->state_folder, &d->trial, &why);
 	if (r == 0 || r == -ENOENT)
 		return 0;

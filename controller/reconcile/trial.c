@@ -6,15 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <jansson.h>
 
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
-
-#define FRESH TRIAL_FILE ".new"
+#include "statefile.h"
 
 static const char *const states[] = {
 	[TRIAL_NONE] = "none",
@@ -107,8 +105,7 @@ int trial_encode(const struct trial *t, struct buf *out)
 	if (!text)
 		return -EILSEQ;
 	buf_str(out, text);
-	buf_printf(out, "\nsum %016" PRIx64 "\n",
-		   sources_hash(SOURCES_HASH_INIT, text, strlen(text)));
+	statefile_add_sum(out);
 	return 0;
 }
 
@@ -183,28 +180,13 @@ static bool take_document(json_t *j, struct trial *t)
 	return take_sources(known, t->known);
 }
 
-/* How long the document is, if the line below it is its checksum. */
-static bool check_sum(const char *data, size_t len, size_t *ret)
-{
-	const char *end = memchr(data, '\n', len);
-	char want[32];
-	size_t n = end ? (size_t)(end - data) : 0;
-
-	if (!end)
-		return false;
-	snprintf(want, sizeof(want), "\nsum %016" PRIx64 "\n",
-		 sources_hash(SOURCES_HASH_INIT, data, n));
-	*ret = n;
-	return len - n == strlen(want) && memcmp(end, want, len - n) == 0;
-}
-
 int trial_decode(const char *data, size_t len, struct trial *ret, struct error *err)
 {
 	struct trial t = {.state = TRIAL_NONE};
 	CLEANUP_JSON json_t *j = NULL;
 	size_t n;
 
-	if (!len || !check_sum(data, len, &n))
+	if (!len || !statefile_check_sum(data, len, &n))
 		return error_set(err, -EBADMSG, "the checksum is wrong");
 	j = json_loadb(data, n, 0, NULL);
 	if (!take_document(j, &t)) {
@@ -217,125 +199,29 @@ int trial_decode(const char *data, size_t len, struct trial *ret, struct error *
 
 /* ---- the file ---- */
 
-int trial_make_folder(const char *dir, struct error *err)
-{
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "%s: cannot be made: %s", dir, strerror(errno));
-	return 0;
-}
-
-/* The folder, open. What others may write to is not believed: it decides which policies are in force. */
-static int open_dir(const char *dir, bool make, int *ret, struct error *err)
-{
-	CLEANUP_FD int fd = -1;
-	struct stat st;
-	int r = make ? trial_make_folder(dir, err) : 0;
-
-	if (r < 0)
-		return r;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, -errno, "%s: %s", dir, strerror(errno));
-	if (st.st_uid != geteuid() || st.st_mode & 022)
-		return error_set(err, -EPERM,
-				 "%s: others may write there (expected our own, mode 0755 at most)",
-				 dir);
-	*ret = fd;
-	fd = -1;
-	return 0;
-}
-
-static int write_synced(int fd, const struct buf *text)
-{
-	int r = buf_write(text, fd);
-
-	if (r < 0)
-		return r;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* On the disk before its name is: a rename that outran its content would leave an empty file. */
-static int replace(int dir, const struct buf *text)
-{
-	CLEANUP_FD int fd =
-		openat(dir, FRESH, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : write_synced(fd, text);
-
-	if (r == 0 && renameat(dir, FRESH, dir, TRIAL_FILE) < 0)
-		r = -errno;
-	if (r < 0) {
-		unlinkat(dir, FRESH, 0);
-		return r;
-	}
-	return fsync(dir) < 0 ? -errno : 0;
-}
-
 int trial_write(const char *dir, const struct trial *t, struct error *err)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_FD int fd = -1;
-	int r;
 
 	if (trial_encode(t, &text) < 0)
 		return error_set(err, -EILSEQ, "the name of a policy file is no UTF-8");
 	if (text.len > TRIAL_SIZE_MAX)
 		return error_set(err, -EFBIG, "the policies are over %u MiB", TRIAL_SIZE_MAX >> 20);
-	r = open_dir(dir, true, &fd, err);
-	if (r < 0)
-		return r;
-	r = replace(fd, &text);
-	return r < 0 ? error_set(err, r, "%s/" TRIAL_FILE ": cannot be written: %s", dir,
-				 strerror(-r))
-		     : 0;
-}
-
-static int read_all(int fd, struct buf *ret)
-{
-	char chunk[65536];
-	ssize_t n;
-
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		buf_add(ret, chunk, (size_t)n);
-		if (ret->len > TRIAL_SIZE_MAX)
-			return -EFBIG;
-	}
-	return 0;
+	return statefile_write(dir, TRIAL_FILE, &text, true, err);
 }
 
 int trial_read(const char *dir, struct trial *ret, struct error *err)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_FD int folder = -1;
-	CLEANUP_FD int fd = -1;
-	int r = open_dir(dir, false, &folder, err);
+	int r = statefile_read(dir, TRIAL_FILE, TRIAL_SIZE_MAX, &text, err);
 
 	if (r < 0)
 		return r;
-	fd = openat(folder, TRIAL_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	r = fd < 0 ? -errno : read_all(fd, &text);
-	if (r == 0)
-		r = trial_decode(buf_text(&text), text.len, ret, err);
-	else
-		error_set(err, r, "%s", strerror(-r));
+	r = trial_decode(buf_text(&text), text.len, ret, err);
 	return r < 0 ? error_wrap(err, r, "%s/" TRIAL_FILE, dir) : 0;
 }
 
 int trial_remove(const char *dir, struct error *err)
 {
-	CLEANUP_FD int fd = -1;
-	int r = open_dir(dir, false, &fd, err);
-
-	if (r == 0 && (unlinkat(fd, TRIAL_FILE, 0) < 0 || fsync(fd) < 0))
-		r = -errno;
-	if (r == -ENOENT) {
-		error_done(err);
-		return 0;
-	}
-	return r < 0 ? error_set(err, r, "%s/" TRIAL_FILE ": cannot be removed: %s", dir,
-				 strerror(-r))
-		     : 0;
+	return statefile_remove(dir, TRIAL_FILE, err);
 }

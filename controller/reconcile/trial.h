@@ -2,13 +2,9 @@
  * trial: what must outlive the daemon for a set of policies that is in force on trial, until it is confirmed: the
  * files of the set that was confirmed last, and until when the trial runs.
  *
- * One file, `trial` in the state folder, replaced as a whole (write, fsync, rename, fsync of the folder), so that a
- * SIGKILL or a power cut at any instant leaves the old content or the new one. It ends with a checksum over
- * everything before: what is cut short or altered is refused, never half believed. The time that a trial runs is that
+ * One file, `trial` in the state folder (statefile.h). The time that a trial runs is that
  * of CLOCK_BOOTTIME, which nobody can set and which counts while the machine sleeps; it means nothing after a reboot,
  * so the boot is named beside it.
- *
- * The content is one JSON document in one line, and below it "sum 0123456789abcdef".
  */
 #pragma once
 
@@ -47,9 +43,6 @@ void trial_done(struct trial *t);	       /* then a TRIAL_NONE without `known` */
 int trial_encode(const struct trial *t, struct buf *out);
 /* 0, or -EBADMSG with what is wrong in ERR; then *RET is untouched. */
 int trial_decode(const char *data, size_t len, struct trial *ret, struct error *err);
-
-/* Makes the folder DIR (not its parents); one that is there is fine. */
-int trial_make_folder(const char *dir, struct error *err);
 
 /* Writes into the folder DIR, which is made if need be. On failure what was there before is
  * there still. */

@@ -31,8 +31,8 @@ const struct verb verbs[] = {
 	{"status", VERB_STATUS, 0, 0, "", "show what the daemon enforces, and what it cannot",
 	 "Exit code 1: what is in force is not what files and engine say.\n"
 	 "JSON: version, state, pid, started, engine{}, policies{}, confirm{}, kernel{},\n"
-	 "bridge_filter{}, log{}, sandbox{}, networks[], identities[], endpoints[],\n"
-	 "not_governed[{kind, what, why}].\n",
+	 "bridge_filter{}, log{}, flows{}, learned{}, sandbox{}, networks[], identities[],\n"
+	 "endpoints[], not_governed[{kind, what, why}].\n",
 	 verb_status},
 	{"explain", VERB_EXPLAIN, 2, 3, "FROM TO [PORT[/PROTO]]",
 	 "say whether a flow is allowed, and by which rule",

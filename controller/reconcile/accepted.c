@@ -166,6 +166,8 @@ static void take(struct batch *b, const struct flow_event *event, enum record_st
 		return;
 	*(state == RECORD_ENDS ? &a->ended : &a->begun) += 1;
 	a->found += state == RECORD_FOUND;
+	if (state != RECORD_ENDS && v.verdict != FLOW_DENY)
+		daemon_learn_flow(b->d, &f, v.verdict);
 	if (b->wants_lines && left > BUDGET_LINES_US)
 		tell(b, &f, event, state, &v);
 	else if (b->wants_lines)
@@ -311,8 +313,9 @@ static bool is_permitted(const struct daemon *d)
 
 static bool is_wanted(const struct daemon *d)
 {
-	return is_permitted(d) && (d->world.settings->flows == FLOWS_ALWAYS ||
-				   control_has_streams(&d->control, SEEN_FLOWS));
+	return is_permitted(d) &&
+	       (d->world.settings->flows == FLOWS_ALWAYS || daemon_learn_wants_flows(d) ||
+		control_has_streams(&d->control, SEEN_FLOWS));
 }
 
 void daemon_accepted_follow(struct daemon *d)

@@ -4,7 +4,8 @@
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
  * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
- * accepted.c what they let pass, control.c and requests.c serve the control socket, status.c tells.
+ * accepted.c what they let pass, learning.c keeps both as who talks to whom, control.c and requests.c serve the control
+ * socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -21,6 +22,7 @@
 #include "control.h"
 #include "cut.h"
 #include "kernel.h"
+#include "learning.h"
 #include "loop.h"
 #include "pace.h"
 #include "seen.h"
@@ -71,6 +73,7 @@ struct daemon {
 
 	struct seen seen; /* what the rules logged */
 	struct accepted accepted;
+	struct learning learning;
 
 	/* a set on trial */
 	struct trial trial;
@@ -203,6 +206,26 @@ void daemon_accepted_done(struct daemon *d);
 json_t *daemon_accepted_json(const struct daemon *d);
 
 uint64_t daemon_seen_lost(const struct daemon *d); /* packets that the log could not deliver */
+
+/* ---- learning.c ---- */
+
+/* Reads what the last run kept; the state folder is known. */
+void daemon_learn_open(struct daemon *d);
+void daemon_learn_done(struct daemon *d);
+/* A flow of the world in force that was judged, and begins. */
+void daemon_learn_flow(struct daemon *d, const struct flow *f, enum flow_verdict verdict);
+/* A packet that a rule logged, if it is such a flow's that daemon_learn_flow() is not told of by conntrack. */
+struct record_interfaces;
+void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
+			 const struct record_interfaces *names);
+/* Whether flows that pass are to be followed. */
+bool daemon_learn_wants_flows(const struct daemon *d);
+/* Has them followed for so long, instead of what was asked before. */
+void daemon_learn_for(struct daemon *d, unsigned seconds);
+void daemon_learn_forget(struct daemon *d);
+void daemon_learn_due(void *data);
+void daemon_learn_over(void *data);
+json_t *daemon_learn_json(const struct daemon *d);
 
 /* ---- left_out.c ---- */
 

@@ -67,6 +67,17 @@ json_t *describe_addr(const struct addr *a)
 	return addr_is_set(a) ? json_string(addr_format(a, text)) : json_null();
 }
 
+json_t *describe_time(time_t t)
+{
+	struct tm tm;
+	char text[32];
+
+	if (!t || !gmtime_r(&t, &tm))
+		return json_null();
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
 json_t *describe_directions(unsigned bits)
 {
 	json_t *list = json_array();

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <jansson.h>
 
 #include "quaywall/compile.h"
@@ -23,6 +24,7 @@ describe_protocol(uint8_t protocol); /* "tcp", …; NULL: without a name in the 
 json_t *
 describe_directions(unsigned bits); /* ["ingress", "egress"], of POLICY_INGRESS | POLICY_EGRESS */
 json_t *describe_addr(const struct addr *a); /* null where it is not set */
+json_t *describe_time(time_t t);	     /* RFC 3339, in UTC; null for 0, which is never */
 
 /* FLOW, as described of F, takes the road through the host's port P. */
 void describe_through_port(json_t *flow, const struct flow *f, const struct published *p);

@@ -13,7 +13,7 @@
 #include "quaywall/error.h"
 
 #define LOOP_SOURCES_MAX 32
-#define LOOP_TIMERS_MAX	 32
+#define LOOP_TIMERS_MAX	 64
 
 struct loop_source {
 	int fd;

@@ -148,6 +148,18 @@ static json_t *describe_judged(const struct compiled *c, const struct flow_entry
 	return flow;
 }
 
+static bool flow_of(const struct compiled *c, const struct flow_packet *p,
+		    const struct record_interfaces *names, const struct flow_entry *e,
+		    struct flow *ret)
+{
+	bool touches = cut_flow_of(c, e, ret);
+
+	if (!p->has_entry)
+		guess_published(compile_model(c), ret);
+	note_interface(ret, names);
+	return touches;
+}
+
 static json_t *judged(const struct compiled *c, const struct flow_packet *p,
 		      const struct record_interfaces *names, const struct word *word)
 {
@@ -156,10 +168,7 @@ static json_t *judged(const struct compiled *c, const struct flow_packet *p,
 	struct verdict v;
 	json_t *flow;
 
-	cut_flow_of(c, &e, &f);
-	if (!p->has_entry)
-		guess_published(compile_model(c), &f);
-	note_interface(&f, names);
+	flow_of(c, p, names, &e, &f);
 	compile_verdict(c, &f, &v);
 	flow = describe_judged(c, &e, &f, &v);
 	json_object_set_new(flow, "why", why_json(word->verdict, &v));
@@ -279,6 +288,35 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 	json_object_set_new(record, "quoted", quoted_json(p));
 	json_object_set_new(record, "length", json_integer(p->length));
 	return record;
+}
+
+static bool has_port(const struct flow_tuple *t)
+{
+	return t->has_ports || (t->protocol != IPPROTO_TCP && t->protocol != IPPROTO_UDP &&
+				t->protocol != IPPROTO_SCTP);
+}
+
+bool record_flow(const struct compiled *c, const struct flow_packet *p,
+		 const struct record_interfaces *names, struct flow *ret,
+		 enum flow_verdict *ret_verdict)
+{
+	static const struct {
+		const char *word;
+		enum flow_verdict verdict;
+	} begins[] = {{"accepted", FLOW_ALLOW}, {"audit", FLOW_AUDIT}, {"refused", FLOW_DENY}};
+	const char *rule;
+	const struct word *word = read_prefix(p->prefix, &rule);
+	struct flow_entry e = entry_of(p);
+
+	if (!word || !has_port(&p->tuple) || (p->has_entry && !same_way(p)))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
+		if (strcmp(word->verdict, begins[i].word) != 0)
+			continue;
+		*ret_verdict = begins[i].verdict;
+		return flow_of(c, p, names, &e, ret);
+	}
+	return false;
 }
 
 bool record_was_counted(const struct flow_packet *p)

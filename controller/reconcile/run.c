@@ -89,6 +89,8 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->seen.left_out.timer, daemon_left_out_due);
 	add_timer(d, &d->accepted.due, daemon_accepted_due);
 	add_timer(d, &d->accepted.repair, daemon_accepted_repair);
+	add_timer(d, &d->learning.write_timer, daemon_learn_due);
+	add_timer(d, &d->learning.over_timer, daemon_learn_over);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -205,6 +207,7 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_USAGE;
 	if (open_kernel(d, err) < 0 || daemon_trial_open(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
+	daemon_learn_open(d);
 	/* What cannot be read from here on is refused now, not at some later reload. */
 	daemon_confine(d);
 	code = load(d, err);
@@ -235,6 +238,7 @@ void daemon_done(struct daemon *d)
 	kernel_done(&d->kernel);
 	if (d->on_signal.ready)
 		close(d->on_signal.fd);
+	daemon_learn_done(d);
 	daemon_trial_done(d);
 	policy_problems_done(&d->problems);
 	sandbox_done(&d->sandbox);

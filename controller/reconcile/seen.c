@@ -79,6 +79,7 @@ static void take_packet(const struct flow_packet *p, void *data)
 		return;
 	d->seen.packets++;
 	daemon_seen_tell(d, SEEN_LOGGED, record);
+	daemon_learn_logged(d, p, &names);
 }
 
 /* ---- the group ---- */

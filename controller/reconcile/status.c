@@ -7,18 +7,6 @@
 #include "quaywall/mem.h"
 #include "describe.h"
 
-/* RFC 3339, in UTC; null for 'never'. */
-static json_t *time_json(time_t t)
-{
-	struct tm tm;
-	char text[32];
-
-	if (!t || !gmtime_r(&t, &tm))
-		return json_null();
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
-}
-
 static json_t *count(unsigned long n)
 {
 	return json_integer((json_int_t)n);
@@ -98,7 +86,7 @@ static json_t *policies_json(struct daemon *d)
 	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "directory",
 			 reconcile_json_text(s->policies), "settings", reconcile_json_text(s->file),
 			 "mode", s->mode == POLICY_AUDIT ? "audit" : "enforce", "files", files,
-			 "documents", documents, "loaded", time_json(d->loaded), "error",
+			 "documents", documents, "loaded", describe_time(d->loaded), "error",
 			 reconcile_json_text(d->load_error), "errors",
 			 problems_json(&d->problems, POLICY_ERROR), "warnings",
 			 problems_json(&d->problems, POLICY_WARNING), "not_in_force",
@@ -118,8 +106,8 @@ json_t *daemon_trial_json(const struct daemon *d)
 
 	return json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "state", states[t->state], "since",
-		time_json(none ? 0 : (time_t)t->since), "until",
-		time_json(pending ? time(NULL) + left : 0), "seconds_left",
+		describe_time(none ? 0 : (time_t)t->since), "until",
+		describe_time(pending ? time(NULL) + left : 0), "seconds_left",
 		pending ? json_integer(left) : json_null(), "before",
 		none ? json_null() : json_string(t->known ? "policies" : "nothing"), "changed",
 		pending && !(d->world.policies && sources_equal(t->known, d->world.sources)),
@@ -134,7 +122,7 @@ static json_t *last_drift_json(const struct drift *drift)
 
 	if (!drift->repairs)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:f}", "at", time_json(drift->at), "process",
+	return json_pack("{s:o, s:o, s:o, s:f}", "at", describe_time(drift->at), "process",
 			 reconcile_json_text(by->process[0] ? by->process : NULL), "pid",
 			 by->pid ? count(by->pid) : json_null(), "restored_ms",
 			 (double)drift->took_us / 1000);
@@ -145,7 +133,7 @@ static json_t *kernel_json(const struct daemon *d)
 	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
 			 "inet " QUAYWALL_TABLE, "present", d->kernel.applied != NULL,
 			 "bridge_table", d->kernel.bridge != NULL, "owner", d->kernel.owner,
-			 "applied", time_json(d->applied_at), "transactions",
+			 "applied", describe_time(d->applied_at), "transactions",
 			 count(d->kernel.transactions), "failures", count(d->failures), "drift",
 			 count(d->drift.repairs), "last_drift", last_drift_json(&d->drift),
 			 "flows_cut", count(d->flows_cut), "error",
@@ -321,12 +309,13 @@ json_t *daemon_status(struct daemon *d)
 	daemon_ports_tell(d, ungoverned);
 	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			   "version", QUAYWALL_VERSION, "state", state_of(d), "pid",
-			   count((unsigned long)getpid()), "started", time_json(d->started),
+			   count((unsigned long)getpid()), "started", describe_time(d->started),
 			   "engine", engine_json(d), "policies", policies_json(d), "confirm",
 			   daemon_trial_json(d), "kernel", kernel_json(d), "bridge_filter",
 			   bridge_filter_json(d), "log", daemon_seen_json(d), "flows",
 			   daemon_accepted_json(d), "sandbox", daemon_sandbox_json(d),
 			   "not_governed", ungoverned);
+	json_object_set_new(status, "learned", daemon_learn_json(d));
 	add_world(status, &d->world);
 	return status;
 }

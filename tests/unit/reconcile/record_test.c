@@ -310,9 +310,57 @@ static void test_flows_that_pass(void **state)
 	expect(before, "why", NULL, "\"refused by the rules of now: judged by those before\"");
 }
 
+/* What is learned of a packet. */
+static void test_the_flow_that_it_began(void **state)
+{
+	struct flow_packet p = packet("quaywall audit", "172.18.0.3", "172.18.0.2", 22);
+	enum flow_verdict verdict;
+	struct flow f;
+
+	(void)state;
+	assert_true(record_flow(w.compiled, &p, &between, &f, &verdict));
+	assert_int_equal(verdict, FLOW_AUDIT);
+	assert_int_equal(f.to.kind, END_ENDPOINT);
+	assert_int_equal(f.port, 22);
+	snprintf(p.prefix, sizeof(p.prefix), "%s", "quaywall refused p.yaml:3");
+	assert_true(record_flow(w.compiled, &p, &between, &f, &verdict));
+	assert_int_equal(verdict, FLOW_DENY);
+	snprintf(p.prefix, sizeof(p.prefix), "%s", "quaywall accepted p.yaml:3");
+	assert_true(record_flow(w.compiled, &p, &between, &f, &verdict));
+	assert_int_equal(verdict, FLOW_ALLOW);
+}
+
+static void test_what_begins_no_flow(void **state)
+{
+	static const char *const prefixes[] = {"quaywall unknown", "quaywall spoofed", "other"};
+	struct flow_packet p = packet("", "172.18.0.3", "172.18.0.2", 22);
+	enum flow_verdict verdict;
+	struct flow f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		snprintf(p.prefix, sizeof(p.prefix), "%s", prefixes[i]);
+		assert_false(record_flow(w.compiled, &p, &between, &f, &verdict));
+	}
+	p = packet("quaywall refused", "172.18.0.3", "172.18.0.2", 22);
+	p.tuple.has_ports = false;
+	assert_false(record_flow(w.compiled, &p, &between, &f, &verdict));
+	/* An answer: conntrack has it the other way round. */
+	p = packet("quaywall refused", "172.18.0.2", "172.18.0.3", 40000);
+	p.has_entry = true;
+	p.entry.orig_src = p.tuple.dst;
+	p.entry.reply_src = p.tuple.src;
+	assert_false(record_flow(w.compiled, &p, &between, &f, &verdict));
+	/* From outside to outside: nobody's here. */
+	p = packet("quaywall refused", "203.0.113.7", "203.0.113.8", 22);
+	assert_false(record_flow(w.compiled, &p, &between, &f, &verdict));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_flow_that_it_began),
+		cmocka_unit_test(test_what_begins_no_flow),
 		cmocka_unit_test(test_the_rules_of_others_are_none_of_ours),
 		cmocka_unit_test(test_what_chains_count),
 		cmocka_unit_test(test_between_containers),

@@ -1,0 +1,245 @@
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/log.h"
+#include "quaywall/mem.h"
+#include "describe.h"
+#include "record.h"
+#include "statefile.h"
+
+#define WRITE_MS 60000
+/* Of the loop's timers: the clock may be set meanwhile. */
+#define LOOK_MS 60000
+
+/* ---- the file ---- */
+
+static json_t *document(const struct learning *l)
+{
+	json_t *j = learn_table_json(l->table);
+
+	json_object_set_new(j, "quaywall_learned", json_integer(1));
+	json_object_set_new(j, "since", json_integer(l->since));
+	json_object_set_new(j, "until", json_integer(l->until));
+	return j;
+}
+
+static int write_file(const struct daemon *d, bool sync, struct error *err)
+{
+	CLEANUP_JSON json_t *j = document(&d->learning);
+	CLEANUP_FREE char *text = json_dumps(j, JSON_COMPACT);
+	CLEANUP_BUF struct buf out = BUF_INIT;
+
+	buf_str(&out, text);
+	statefile_add_sum(&out);
+	if (out.len > LEARNING_SIZE_MAX)
+		return error_set(err, -EFBIG, "it is over %u MiB", LEARNING_SIZE_MAX >> 20);
+	return statefile_write(d->state_folder, LEARNING_FILE, &out, sync, err);
+}
+
+/* The loop does not wait for the disk but at the end: what a power cut takes then is begun anew. */
+static void keep(struct daemon *d, bool sync)
+{
+	struct learning *l = &d->learning;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+
+	if (!l->changed)
+		return;
+	l->changed = write_file(d, sync, &err) < 0;
+	if (l->changed && !l->error)
+		log_line(LOG_LEVEL_WARNING, "what is learned cannot be kept for a restart", "cause",
+			 error_text(&err), NULL);
+	daemon_note(&l->error, l->changed ? error_text(&err) : NULL);
+	if (l->changed)
+		loop_timer_set(&l->write_timer, WRITE_MS);
+}
+
+static void note_change(struct learning *l)
+{
+	l->changed = true;
+	if (!l->write_timer.due)
+		loop_timer_set(&l->write_timer, WRITE_MS);
+}
+
+void daemon_learn_due(void *data)
+{
+	keep(data, false);
+}
+
+static bool take_time(const json_t *j, time_t *ret)
+{
+	/* As learn_table_read() has it: what can be said as a date. */
+	if (!json_is_integer(j) || json_integer_value(j) < 0 ||
+	    json_integer_value(j) > INT64_C(253402300799))
+		return false;
+	*ret = json_integer_value(j);
+	return true;
+}
+
+static int take_document(struct learning *l, const json_t *j, struct error *err)
+{
+	struct learning was = {.since = 0};
+
+	if (json_integer_value(json_object_get(j, "quaywall_learned")) != 1 ||
+	    !take_time(json_object_get(j, "since"), &was.since) ||
+	    !take_time(json_object_get(j, "until"), &was.until))
+		return error_set(err, -EBADMSG, "the content is not what this version writes");
+	if (learn_table_read(j, LEARNING_PAIRS, &was.table, err) < 0)
+		return -EBADMSG;
+	learn_table_free(l->table);
+	l->table = was.table;
+	l->since = was.since;
+	l->until = was.until;
+	return 0;
+}
+
+static int read_file(struct daemon *d, struct error *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_JSON json_t *j = NULL;
+	size_t len;
+	int r = statefile_read(d->state_folder, LEARNING_FILE, LEARNING_SIZE_MAX, &text, err);
+
+	if (r < 0)
+		return r;
+	if (!text.len || !statefile_check_sum(text.data, text.len, &len))
+		r = error_set(err, -EBADMSG, "the checksum is wrong");
+	if (r == 0)
+		j = json_loadb(text.data, len, 0, NULL);
+	if (r == 0)
+		r = take_document(&d->learning, j, err);
+	return r < 0 ? error_wrap(err, r, "%s/" LEARNING_FILE, d->state_folder) : 0;
+}
+
+static void look_again(struct learning *l)
+{
+	time_t now = time(NULL);
+	uint64_t left = l->until > now ? (uint64_t)(l->until - now) * 1000 : 0;
+
+	if (left)
+		loop_timer_set(&l->over_timer, left < LOOK_MS ? left : LOOK_MS);
+}
+
+void daemon_learn_open(struct daemon *d)
+{
+	struct learning *l = &d->learning;
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r;
+
+	l->table = learn_table_new(LEARNING_PAIRS);
+	l->since = time(NULL);
+	r = read_file(d, &err);
+	look_again(l);
+	if (r == 0 || r == -ENOENT)
+		return;
+	daemon_note(&l->error, error_text(&err));
+	log_line(LOG_LEVEL_ERROR, "what was learned cannot be read, and is begun anew", "cause",
+		 l->error, NULL);
+}
+
+void daemon_learn_done(struct daemon *d)
+{
+	if (d->learning.table)
+		keep(d, true);
+	learn_table_free(d->learning.table);
+	free(d->learning.error);
+}
+
+/* ---- what is learned ---- */
+
+void daemon_learn_flow(struct daemon *d, const struct flow *f, enum flow_verdict verdict)
+{
+	struct learning *l = &d->learning;
+
+	if (!l->table || !d->world.compiled || d->skeleton)
+		return;
+	if (learn_table_add(l->table, d->world.compiled, f, verdict, time(NULL), NULL))
+		note_change(l);
+}
+
+/* What passes comes from conntrack, where it is followed: the log has a rate. */
+void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
+			 const struct record_interfaces *names)
+{
+	enum flow_verdict verdict;
+	struct flow f;
+
+	if (!d->world.compiled || !record_flow(d->world.compiled, p, names, &f, &verdict))
+		return;
+	if (verdict == FLOW_DENY || !d->accepted.events)
+		daemon_learn_flow(d, &f, verdict);
+}
+
+static bool something_audits(const struct world *w)
+{
+	if (!w->settings || !w->policies)
+		return false;
+	if (w->settings->mode == POLICY_AUDIT)
+		return true;
+	for (size_t i = 0; i < w->policies->ndocuments; i++)
+		if (w->policies->documents[i].mode == POLICY_AUDIT)
+			return true;
+	return false;
+}
+
+bool daemon_learn_wants_flows(const struct daemon *d)
+{
+	return something_audits(&d->world) || d->learning.until > time(NULL);
+}
+
+/* ---- for a time ---- */
+
+static void until(struct daemon *d, time_t end)
+{
+	struct learning *l = &d->learning;
+
+	l->until = end;
+	l->changed = true;
+	/* At once: a restart in the first minute must not end it. */
+	keep(d, false);
+	loop_timer_clear(&l->over_timer);
+	look_again(l);
+	daemon_accepted_follow(d);
+}
+
+void daemon_learn_for(struct daemon *d, unsigned seconds)
+{
+	until(d, time(NULL) + seconds);
+}
+
+void daemon_learn_over(void *data)
+{
+	struct daemon *d = data;
+
+	look_again(&d->learning);
+	if (d->learning.over_timer.due)
+		return;
+	log_line(LOG_LEVEL_INFO, "learning is over ('quaywall learn' writes the policy)", NULL);
+	daemon_accepted_follow(d);
+}
+
+void daemon_learn_forget(struct daemon *d)
+{
+	struct learning *l = &d->learning;
+
+	learn_table_free(l->table);
+	l->table = learn_table_new(LEARNING_PAIRS);
+	l->since = time(NULL);
+	until(d, 0);
+}
+
+/* ---- what is told ---- */
+
+json_t *daemon_learn_json(const struct daemon *d)
+{
+	const struct learning *l = &d->learning;
+	bool runs = l->until > time(NULL);
+
+	return json_pack("{s:I, s:I, s:o, s:o, s:o}", "pairs",
+			 (json_int_t)(l->table ? learn_table_len(l->table) : 0), "left_out",
+			 (json_int_t)(l->table ? learn_table_left_out(l->table) : 0), "since",
+			 describe_time(l->since), "until", describe_time(runs ? l->until : 0),
+			 "error", reconcile_json_text(l->error));
+}

@@ -1,0 +1,29 @@
+/*
+ * learning: who talked to whom, as `quaywall learn` writes it down as a policy.
+ *
+ * Whatever is judged is learned: flows that pass while they are followed (accepted.h), which learning itself wants as
+ * long as something is in audit mode or `learn --for` runs, and what the rules log. A flow that audit lets pass and
+ * that is both followed and logged counts once. Kept in the state folder, written at most once a minute and at a clean
+ * end; what cannot be read there is said, and begun anew.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "quaywall/learn.h"
+#include "loop.h"
+
+#define LEARNING_FILE	  "learned"
+#define LEARNING_PAIRS	  8192
+#define LEARNING_SIZE_MAX (16u << 20)  /* of the file: a multiple of what that many pairs take */
+#define LEARNING_FOR_MAX  (30 * 86400) /* s: the longest `learn --for` */
+
+struct learning {
+	struct learn_table *table; /* NULL before daemon_learn_open() */
+	time_t since;		   /* that it was begun */
+	time_t until; /* of the last `learn --for`; 0: none. Wall clock, as it outlives boots */
+	bool changed; /* since it was written */
+	struct loop_timer write_timer, over_timer;
+	char *error; /* why it is not kept, or was begun anew */
+};

@@ -109,6 +109,12 @@ static int folder_len(const char *file)
 	return slash ? (int)(slash - file + 1) : 0;
 }
 
+char *path_of(const char *text, const char *file)
+{
+	return text[0] == '/' ? mem_strdup(text)
+			      : mem_printf("%.*s%s", folder_len(file), file, text);
+}
+
 void path_read(struct policy_problems *p, const struct node *map, const char *key, const char *file,
 	       char **ret)
 {
@@ -116,15 +122,11 @@ void path_read(struct policy_problems *p, const struct node *map, const char *ke
 	if (!n || !keys_is_text(p, n, key, "a path"))
 		return;
 
-	char *path = scalar_words(p, n, key, 4096);
+	char *path CLEANUP_FREE = scalar_words(p, n, key, 4096);
 	if (!path)
 		return;
 	free(*ret);
-	*ret = path;
-	if (path[0] != '/') {
-		*ret = mem_printf("%.*s%s", folder_len(file), file, path);
-		free(path);
-	}
+	*ret = path_of(path, file);
 }
 
 char *listen_read(struct policy_problems *p, const struct node *n)

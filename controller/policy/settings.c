@@ -30,6 +30,7 @@ struct settings *settings_new(void)
 		.log_unit = POLICY_SECOND,
 		.log_burst = 100,
 		.log_group = 86,
+		.output_what = OUTPUT_LOGGED,
 	};
 	return s;
 }
@@ -45,6 +46,7 @@ void settings_free(struct settings *s)
 	free(s->policies);
 	free(s->control);
 	free(s->state);
+	free(s->output_path);
 	free(s->metrics);
 	free(s->file);
 	free(s);
@@ -170,7 +172,7 @@ static void read_overlay(struct policy_problems *p, const struct node *root, str
 
 static void read_log(struct policy_problems *p, const struct node *root, struct settings *s)
 {
-	static const char *const known[] = {"rate", "burst", "group", NULL};
+	static const char *const known[] = {"rate", "burst", "group", "to", "what", NULL};
 	const struct node *n = keys_get(root, "log");
 	uint32_t group;
 
@@ -184,6 +186,7 @@ static void read_log(struct policy_problems *p, const struct node *root, struct 
 	if (keys_get(n, "group") &&
 	    scalar_number(p, keys_get(n, "group"), "group", 0, UINT16_MAX, &group))
 		s->log_group = (uint16_t)group;
+	output_read(p, n, s);
 }
 
 static void read_metrics(struct policy_problems *p, const struct node *root, struct settings *s)

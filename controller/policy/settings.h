@@ -13,5 +13,11 @@ void docker_read(struct policy_problems *p, const struct node *root, struct sett
 void path_read(struct policy_problems *p, const struct node *map, const char *key, const char *file,
 	       char **ret);
 
+/* TEXT, a path, likewise; the caller frees. */
+char *path_of(const char *text, const char *file);
+
+/* `to` and `what` of LOG, the mapping `log`. */
+void output_read(struct policy_problems *p, const struct node *log, struct settings *s);
+
 /* "127.0.0.1:9469", "[::1]:9469" or "unix:/run/metrics.sock"; NULL on error. */
 char *listen_read(struct policy_problems *p, const struct node *n);

@@ -267,6 +267,9 @@ enum policy_default { DEFAULT_ALLOW, DEFAULT_DENY, DEFAULT_LOCAL, DEFAULT_AUDIT 
 enum policy_refusal { REFUSE_REJECT, REFUSE_DROP };
 enum settings_flows { FLOWS_AUTO, FLOWS_ALWAYS, FLOWS_NEVER };
 enum overlay_plaintext { PLAINTEXT_ALERT, PLAINTEXT_DENY_ENCRYPTED, PLAINTEXT_DENY };
+/* Where lines of what is seen go besides, and which: each takes in the ones before. */
+enum output_to { OUTPUT_NONE, OUTPUT_FILE, OUTPUT_SYSLOG, OUTPUT_JOURNAL };
+enum output_what { OUTPUT_REFUSED, OUTPUT_LOGGED, OUTPUT_ALL };
 
 struct settings {
 	char *docker;				/* unix:///var/run/docker.sock or tcp://HOST:PORT */
@@ -289,7 +292,10 @@ struct settings {
 	uint32_t log_rate; /* packets a unit; 0: no log */
 	enum policy_unit log_unit;
 	uint32_t log_burst;
-	uint16_t log_group;	   /* NFLOG group, 86 */
+	uint16_t log_group; /* NFLOG group, 86 */
+	enum output_to output_to;
+	char *output_path; /* the file or the collector's socket; NULL: OUTPUT_NONE */
+	enum output_what output_what;
 	enum settings_flows flows; /* when flows that pass are followed; auto: if somebody asks */
 	char *metrics;		   /* NULL: off */
 	char *file; /* where they were read from, for messages and the files' names; or NULL */

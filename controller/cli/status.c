@@ -171,6 +171,17 @@ static void add_log(struct buf *out, const json_t *l)
 		buf_printf(out, "            error: %s\n", error);
 }
 
+static void add_output(struct buf *out, const json_t *o)
+{
+	if (!strcmp(output_text(o, "to"), "none"))
+		return;
+	buf_printf(out, "output      %s %s (%s), %s line%s, %s lost\n", output_text(o, "to"),
+		   output_text(o, "path"), output_text(o, "what"), output_text(o, "lines"),
+		   plural(o, "lines"), output_text(o, "lost"));
+	if (*output_text(o, "error"))
+		buf_printf(out, "            error: %s\n", output_text(o, "error"));
+}
+
 static void add_sandbox(struct buf *out, const json_t *s)
 {
 	size_t i, n = 0;
@@ -292,6 +303,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_kernel(out, part(s, "kernel"));
 	add_bridge_filter(out, part(s, "bridge_filter"));
 	add_log(out, part(s, "log"));
+	add_output(out, part(s, "output"));
 	add_sandbox(out, part(s, "sandbox"));
 	add_documents(out, part(part(s, "policies"), "documents"));
 	add_networks(out, part(s, "networks"));

@@ -60,13 +60,18 @@ static void refill(struct accepted *a)
 	a->refilled_ms = now;
 }
 
+static bool is_told(const struct daemon *d)
+{
+	return control_has_streams(&d->control, SEEN_FLOWS) || daemon_outlet_wants_flows(d);
+}
+
 static struct batch batch_begin(struct daemon *d)
 {
 	struct batch b = {.d = d, .began_us = cpu_us()};
 
 	refill(&d->accepted);
 	b.left_us = d->accepted.budget_us;
-	b.wants_lines = control_has_streams(&d->control, SEEN_FLOWS);
+	b.wants_lines = is_told(d);
 	if (d->world.compiled)
 		b.view = cut_view_of(d->world.compiled, d->host);
 	clock_gettime(CLOCK_REALTIME, &b.now);
@@ -191,13 +196,15 @@ static void say_left_out(struct daemon *d)
 {
 	struct accepted *a = &d->accepted;
 	uint64_t all = a->not_told + a->not_judged;
+	CLEANUP_JSON json_t *event = NULL;
 	CLEANUP_FREE char *line = NULL;
 
-	if (all == a->said || !control_has_streams(&d->control, SEEN_FLOWS))
+	if (all == a->said || !is_told(d))
 		return;
-	line = mem_printf("{\"event\":\"counted\",\"flows\":%llu}",
-			  (unsigned long long)(all - a->said));
+	event = json_pack("{s:s, s:I}", "event", "counted", "flows", (json_int_t)(all - a->said));
+	line = json_dumps(event, JSON_COMPACT);
 	control_tell(&d->control, SEEN_FLOWS, line);
+	daemon_outlet_tell(d, OUTPUT_ALL, event, line);
 	a->said = all;
 }
 
@@ -313,9 +320,8 @@ static bool is_permitted(const struct daemon *d)
 
 static bool is_wanted(const struct daemon *d)
 {
-	return is_permitted(d) &&
-	       (d->world.settings->flows == FLOWS_ALWAYS || daemon_learn_wants_flows(d) ||
-		control_has_streams(&d->control, SEEN_FLOWS));
+	return is_permitted(d) && (d->world.settings->flows == FLOWS_ALWAYS ||
+				   daemon_learn_wants_flows(d) || is_told(d));
 }
 
 void daemon_accepted_follow(struct daemon *d)

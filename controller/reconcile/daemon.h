@@ -4,8 +4,8 @@
  * run.c starts and ends, inputs.c turns changed inputs into a new world, apply.c brings it into the
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
  * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
- * accepted.c what they let pass, learning.c keeps both as who talks to whom, control.c and requests.c serve the control
- * socket, status.c tells.
+ * accepted.c what they let pass, learning.c keeps both as who talks to whom, outlet.c tells log collectors,
+ * control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -24,6 +24,7 @@
 #include "kernel.h"
 #include "learning.h"
 #include "loop.h"
+#include "outlet.h"
 #include "pace.h"
 #include "seen.h"
 #include "trial.h"
@@ -74,6 +75,7 @@ struct daemon {
 	struct seen seen; /* what the rules logged */
 	struct accepted accepted;
 	struct learning learning;
+	struct outlet outlet;
 
 	/* a set on trial */
 	struct trial trial;
@@ -235,6 +237,22 @@ void daemon_left_out_end(struct daemon *d);
 /* A packet came by it. */
 void daemon_left_out_packet(struct daemon *d, const struct flow_packet *p);
 void daemon_left_out_due(void *data);
+
+/* ---- outlet.c ---- */
+
+/* Opens what the settings in force name, where it is not open already. */
+void daemon_outlet_follow(struct daemon *d);
+void daemon_outlet_reopen(struct daemon *d); /* its file may have been moved away */
+void daemon_outlet_done(struct daemon *d);
+/* LINE is RECORD's text. KIND: the narrowest setting `log.what` that it belongs to; OUTPUT_LOGGED, too, where a rule
+ * refused. */
+void daemon_outlet_tell(struct daemon *d, enum output_what kind, const json_t *record,
+			const char *line);
+/* Whether flows that pass are to be told to a collector. */
+bool daemon_outlet_wants_flows(const struct daemon *d);
+/* The folder that the file is in; NULL: no file. To be freed. */
+char *daemon_outlet_folder(const struct settings *s);
+json_t *daemon_outlet_json(const struct daemon *d);
 
 /* ---- confine.c ---- */
 

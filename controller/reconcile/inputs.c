@@ -138,6 +138,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 	}
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_outlet_follow(d);
 	daemon_accepted_follow(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
@@ -267,6 +268,7 @@ bool daemon_reload(struct daemon *d, unsigned trial_s)
 	d->suspended = false;
 	d->asked = true;
 	d->trial_asked = trial_s;
+	daemon_outlet_reopen(d);
 	good = daemon_load(d);
 	d->resumes = false;
 	/* A set that was refused does not mean that the one in force stays away after a flush. */
@@ -315,6 +317,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_outlet_follow(d);
 	daemon_accepted_follow(d);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);

@@ -86,8 +86,10 @@ static void tell(struct daemon *d)
 	l->total += more;
 	event = json_pack("{s:s, s:I}", "event", "left-out", "packets", (json_int_t)more);
 	line = json_dumps(event, JSON_COMPACT);
-	if (line)
-		control_tell(&d->control, SEEN_LOGGED, line);
+	if (!line)
+		return;
+	control_tell(&d->control, SEEN_LOGGED, line);
+	daemon_outlet_tell(d, OUTPUT_REFUSED, event, line);
 }
 
 /* What is counted now may still be under way to us: it is compared the next time. */

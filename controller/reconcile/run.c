@@ -230,6 +230,7 @@ void daemon_done(struct daemon *d)
 	docker_stop(d->docker);
 	daemon_accepted_done(d);
 	daemon_seen_done(d);
+	daemon_outlet_done(d);
 	watchdir_done(&d->watch);
 	world_drop(&d->world, NULL);
 	model_free(d->waiting);

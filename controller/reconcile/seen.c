@@ -47,6 +47,7 @@ void daemon_seen_tell(struct daemon *d, unsigned kind, const json_t *record)
 	if (!line)
 		return;
 	control_tell(&d->control, kind, line);
+	daemon_outlet_tell(d, kind == SEEN_LOGGED ? OUTPUT_LOGGED : OUTPUT_ALL, record, line);
 	if (kind == SEEN_LOGGED)
 		ring_keep(&d->seen.logged, mem_strdup(line));
 	ring_keep(&d->seen.all, line);

@@ -316,6 +316,7 @@ json_t *daemon_status(struct daemon *d)
 			   daemon_accepted_json(d), "sandbox", daemon_sandbox_json(d),
 			   "not_governed", ungoverned);
 	json_object_set_new(status, "learned", daemon_learn_json(d));
+	json_object_set_new(status, "output", daemon_outlet_json(d));
 	add_world(status, &d->world);
 	return status;
 }

@@ -38,6 +38,8 @@
 	(WRITES & ~(uint64_t)(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
 			      LANDLOCK_ACCESS_FS_REFER))
 
+#define TO_APPEND (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG)
+
 /* What a kernel of each version knows; an unknown bit is refused. */
 static uint64_t handled(int version)
 {
@@ -70,18 +72,30 @@ static int permit(int ruleset, const char *path, uint64_t access, struct error *
 	return 0;
 }
 
-static int restrict_to(int ruleset, uint64_t known, const char *const *writable, struct error *err)
+static int permit_all(int ruleset, const char *const *paths, uint64_t access, struct error *err)
+{
+	int r = 0;
+
+	for (; r == 0 && *paths; paths++)
+		r = permit(ruleset, *paths, access, err);
+	return r;
+}
+
+static int restrict_to(int ruleset, uint64_t known, const char *const *writable,
+		       const char *const *appended, struct error *err)
 {
 	int r = permit(ruleset, SYSCTLS, LANDLOCK_ACCESS_FS_WRITE_FILE, err);
 
-	for (; r == 0 && *writable; writable++)
-		r = permit(ruleset, *writable, IN_OUR_FOLDERS & known, err);
+	if (r == 0)
+		r = permit_all(ruleset, writable, IN_OUR_FOLDERS & known, err);
+	if (r == 0)
+		r = permit_all(ruleset, appended, TO_APPEND, err);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = error_set(err, -errno, "Landlock: %s", strerror(errno));
 	return r;
 }
 
-int files_restrict(const char *const *writable, struct error *err)
+int files_restrict(const char *const *writable, const char *const *appended, struct error *err)
 {
 	int version =
 		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -94,5 +108,5 @@ int files_restrict(const char *const *writable, struct error *err)
 		(int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return error_set(err, -errno, "Landlock: %s", strerror(errno));
-	return restrict_to(ruleset, attr.handled_access_fs, writable, err);
+	return restrict_to(ruleset, attr.handled_access_fs, writable, appended, err);
 }

@@ -8,5 +8,5 @@
 int capabilities_drop(struct error *err);
 
 /* no_new_privs or CAP_SYS_ADMIN must hold for both. */
-int files_restrict(const char *const *writable, struct error *err);
+int files_restrict(const char *const *writable, const char *const *appended, struct error *err);
 int syscalls_restrict(struct error *err);

@@ -53,12 +53,13 @@ static void note(struct sandbox *s, enum sandbox_part part, int r, struct error 
 
 /* The order is forced: what follows takes no_new_privs, and the filter of system calls forbids the
  * others' own. */
-void sandbox_enter_for_good(const char *const *writable, struct sandbox *ret)
+void sandbox_enter_for_good(const char *const *writable, const char *const *appended,
+			    struct sandbox *ret)
 {
 	struct error err = ERROR_INIT;
 
 	note(ret, SANDBOX_NO_NEW_PRIVS, forbid_new_privileges(&err), &err);
-	note(ret, SANDBOX_FILES, files_restrict(writable, &err), &err);
+	note(ret, SANDBOX_FILES, files_restrict(writable, appended, &err), &err);
 	note(ret, SANDBOX_CAPABILITIES, check_alone(&err), &err);
 	note(ret, SANDBOX_CAPABILITIES, capabilities_drop(&err), &err);
 	note(ret, SANDBOX_SYSCALLS, syscalls_restrict(&err), &err);

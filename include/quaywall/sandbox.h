@@ -25,9 +25,11 @@ struct sandbox {
 		[SANDBOX_PARTS]; /* why a part is not in force, or not all of it; NULL: it is */
 };
 
-/* WRITABLE: the folders below which files may be written, ended by NULL; one that is not there stays
- * forbidden. RET (empty before) is to be done. */
-void sandbox_enter_for_good(const char *const *writable, struct sandbox *ret);
+/* WRITABLE: the folders below which files may be written; APPENDED: those below which they may be made and written, but
+ * nothing renamed or removed. Both end with NULL; a folder that is not there stays forbidden. RET (empty before) is to
+ * be done. */
+void sandbox_enter_for_good(const char *const *writable, const char *const *appended,
+			    struct sandbox *ret);
 void sandbox_done(struct sandbox *s);
 
 /* "capabilities", "no_new_privs", "files", "syscalls" */

@@ -32,6 +32,7 @@
 
 struct fixture {
 	char dir[64];	/* may be written to */
+	char log[64];	/* may be added to */
 	char other[64]; /* may not */
 };
 
@@ -40,15 +41,20 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	snprintf(f->dir, sizeof(f->dir), "/tmp/quaywall-sandbox-XXXXXX");
+	snprintf(f->log, sizeof(f->log), "/tmp/quaywall-sandbox-XXXXXX");
 	snprintf(f->other, sizeof(f->other), "/tmp/quaywall-sandbox-XXXXXX");
 	*state = f;
-	return mkdtemp(f->dir) && mkdtemp(f->other) ? 0 : -1;
+	return mkdtemp(f->dir) && mkdtemp(f->log) && mkdtemp(f->other) ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
+	char path[80];
 
+	snprintf(path, sizeof(path), "%s/file", f->log);
+	unlink(path);
+	rmdir(f->log);
 	rmdir(f->dir);
 	rmdir(f->other);
 	free(f);
@@ -63,9 +69,10 @@ static int in_sandbox(struct fixture *f, enum sandbox_part part, int (*try)(stru
 
 	if (pid == 0) {
 		const char *writable[] = {f->dir, "/not/there", NULL};
+		const char *appended[] = {f->log, NULL};
 		struct sandbox s = {{NULL}};
 
-		sandbox_enter_for_good(writable, &s);
+		sandbox_enter_for_good(writable, appended, &s);
 		if (s.missing[part])
 			printf("%s: %s\n", sandbox_part_name(part), s.missing[part]);
 		fflush(stdout);
@@ -143,13 +150,13 @@ static void test_other_threads_are_told(void **state)
 
 	(void)state;
 	if (pid == 0) {
-		const char *writable[] = {NULL};
+		const char *none[] = {NULL};
 		struct sandbox s = {{NULL}};
 		pthread_t thread;
 
 		if (pthread_create(&thread, NULL, idle, NULL) != 0)
 			_exit(1);
-		sandbox_enter_for_good(writable, &s);
+		sandbox_enter_for_good(none, none, &s);
 		_exit(s.missing[SANDBOX_CAPABILITIES] &&
 				      strstr(s.missing[SANDBOX_CAPABILITIES], "threads keep")
 			      ? 0
@@ -186,6 +193,22 @@ static int try_other_folder(struct fixture *f)
 	return make(f->other) == EACCES ? 0 : 1;
 }
 
+/* Files of others there stay in their place. */
+static int try_added_folder(struct fixture *f)
+{
+	char path[80], moved[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", f->log);
+	snprintf(moved, sizeof(moved), "%s/moved", f->log);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0 || write(fd, "x", 1) != 1)
+		return 1;
+	if (unlink(path) == 0 || rename(path, moved) == 0 || mkdir(moved, 0700) == 0)
+		return 2;
+	return symlink("/", moved) == 0 ? 3 : 0;
+}
+
 static int try_devices(struct fixture *f)
 {
 	(void)f;
@@ -217,6 +240,7 @@ static void test_files(void **state)
 {
 	expect(state, SANDBOX_FILES, try_own_folder, 0);
 	expect(state, SANDBOX_FILES, try_other_folder, 0);
+	expect(state, SANDBOX_FILES, try_added_folder, 0);
 	expect(state, SANDBOX_FILES, try_devices, 0);
 	expect(state, SANDBOX_FILES, try_system_files, 0);
 }

@@ -275,7 +275,7 @@ class Suite:
         elif self.build(FUZZ, "fuzz"):
             env = {"QUAYWALL_FUZZ": str(self.folder(FUZZ))}
             jobs.append(Job("fuzz", [TESTS / "fuzz"], env))
-        for name in ("netns", "fake", "differential", "golden", "cli", "errors"):
+        for name in ("netns", "fake", "differential", "golden", "bench", "cli", "errors"):
             if not any((TESTS / name).glob("**/test_*.py")):
                 continue
             argv: list[str | Path] = [TESTS / name]

@@ -111,7 +111,8 @@ static enum event_kind kind_of(const char *type, const char *action)
 
 static int read_event(const struct node *doc, struct event *e, struct error *err)
 {
-	const char *type, *action;
+	const char *type = NULL,
+		   *action = NULL; /* for gcc -O3, which does not see that they are set */
 	struct node actor, id;
 	int r;
 

@@ -12,6 +12,7 @@
 #define GATHER_MS  50 /* events are read in batches: most of an event's cost is being woken for it */
 #define MORE_MS	   1  /* the loop serves others between */
 #define RETRY_MS   10000 /* there was no memory */
+#define SAY_MS	   1000
 #define LIVING_MAX 65536
 
 /* After a loss the flows of then are looked for at once, after more of them at most so often: a dump of a large
@@ -191,18 +192,22 @@ static void take_event(const struct flow_event *event, void *data)
 	take(b, event, event->kind == FLOW_ENDS ? RECORD_ENDS : RECORD_BEGINS);
 }
 
-/* Those who watch know that they do not see everything. */
-static void say_left_out(struct daemon *d)
+/* Those who watch know that they do not see everything; once a second is enough. */
+static void say_left_out(struct accepted *a)
 {
+	if (a->not_told + a->not_judged != a->said && !a->say.due)
+		loop_timer_set(&a->say, SAY_MS);
+}
+
+void daemon_accepted_say(void *data)
+{
+	struct daemon *d = data;
 	struct accepted *a = &d->accepted;
 	uint64_t all = a->not_told + a->not_judged;
-	CLEANUP_JSON json_t *event = NULL;
-	CLEANUP_FREE char *line = NULL;
+	CLEANUP_JSON json_t *event =
+		json_pack("{s:s, s:I}", "event", "counted", "flows", (json_int_t)(all - a->said));
+	CLEANUP_FREE char *line = json_dumps(event, JSON_COMPACT);
 
-	if (all == a->said || !is_told(d))
-		return;
-	event = json_pack("{s:s, s:I}", "event", "counted", "flows", (json_int_t)(all - a->said));
-	line = json_dumps(event, JSON_COMPACT);
 	control_tell(&d->control, SEEN_FLOWS, line);
 	daemon_outlet_tell(d, OUTPUT_ALL, event, line);
 	a->said = all;
@@ -247,7 +252,7 @@ void daemon_accepted_repair(void *data)
 	}
 	a->repaired_ms = loop_now();
 	batch_end(&b);
-	say_left_out(d);
+	say_left_out(a);
 }
 
 static void repair_soon(struct accepted *a)
@@ -369,7 +374,7 @@ static void read_events(struct daemon *d)
 	} else {
 		loop_add(&d->loop, &a->source);
 	}
-	say_left_out(d);
+	say_left_out(a);
 }
 
 void daemon_accepted_due(void *data)

@@ -204,6 +204,7 @@ void daemon_accepted_follow(struct daemon *d);
 json_t *daemon_accepted_watched(struct daemon *d);
 void daemon_accepted_due(void *data);
 void daemon_accepted_repair(void *data);
+void daemon_accepted_say(void *data);
 void daemon_accepted_done(struct daemon *d);
 json_t *daemon_accepted_json(const struct daemon *d);
 

@@ -91,6 +91,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->accepted.repair, daemon_accepted_repair);
 	add_timer(d, &d->learning.write_timer, daemon_learn_due);
 	add_timer(d, &d->learning.over_timer, daemon_learn_over);
+	add_timer(d, &d->accepted.say, daemon_accepted_say);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)

@@ -1,0 +1,219 @@
+"""What quaywall costs: each figure a share or a ratio of one run, beside what it is held against.
+
+    bench.py [--smoke] [--json FILE] [NAME...]
+
+QUAYWALL_BUILD names the build folder. --smoke: small sizes, which see that the benchmarks work and that the packets
+arrived; no figure is held against anything then. README.md says what each figure means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
+
+from bed import Bed, container  # noqa: E402
+from engine import network_event  # noqa: E402
+from place import DIES_WITH_US, eventually  # noqa: E402
+
+DB = "172.18.0.2"
+# UDP from web to db passes; TCP, and UDP the other way, do not.
+POLICY = "policy: shop\nfor: {project: shop}\nallow: [{from: {service: web}, to: {service: db}, ports: [udp]}]\n"
+REFUSES = "policy: shop\nfor: {project: shop}\nallow: [{from: {service: web}, to: {service: db}, ports: [5432]}]\n"
+
+
+@dataclass
+class Figure:
+    name: str
+    unit: str
+    rounds: list[float]
+    limit: float | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+    def line(self) -> str:
+        held = "" if self.limit is None else f"  (limit {self.limit:g}: {'held' if self.held() else 'MISSED'})"
+        spread = f"{min(self.rounds):.2f} to {max(self.rounds):.2f}"
+        counts = ", ".join(f"{k} {v}" for k, v in self.counts.items())
+        return f"{self.name:<52} {self.median:8.2f} {self.unit:<4} {spread:<16}{held}\n{'':>4}{counts}"
+
+    def held(self) -> bool:
+        return self.limit is None or self.median <= self.limit
+
+
+@dataclass
+class Size:
+    rounds: int
+    seconds: float
+    refused: int  # packets a second
+    flows: int  # new flows a second
+    events: int  # of the engine, in a round
+    smoke: bool
+
+
+FULL = Size(rounds=7, seconds=5, refused=100_000, flows=5_000, events=50, smoke=False)
+SMOKE = Size(rounds=1, seconds=1, refused=20_000, flows=500, events=5, smoke=True)
+
+
+class Measured:
+    """The daemon on one CPU; who offers packets on the other, where there is one."""
+
+    def __init__(self, bed: Bed, policy: str) -> None:
+        self.bed = bed
+        bed.daemon.policy(policy)
+        bed.attach()
+        bed.start()
+        assert bed.process
+        self.cpus = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(bed.process.pid, {self.cpus[0]})
+
+    def offer(self, rate: int, seconds: float, port: int, *how: str) -> subprocess.Popen[str]:
+        argv = [str(Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / "bench_offer")]
+        argv += [str(rate), str(seconds), DB, str(port), *how]
+        own = ["taskset", "--cpu-list", str(self.cpus[-1])]
+        return subprocess.Popen(
+            [*DIES_WITH_US, *self.bed.places[1].argv(*own, *argv)], stdout=subprocess.PIPE, text=True
+        )
+
+    def share(self, work: Callable[[], None]) -> float:
+        """Of one CPU, in per cent, while WORK goes on."""
+        cpu, begin = self.bed.cpu(), time.monotonic()
+        work()
+        return 100 * (self.bed.cpu() - cpu) / (time.monotonic() - begin)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.bed.daemon.ask(b'{"verb": "status"}\n'))["result"]
+        return found
+
+    def refused(self) -> int:
+        """Packets that came to the chain that refuses."""
+        text = self.bed.space.run("nft", "list", "chain", "inet", "quaywall", "refuse")
+        found = re.search(r"counter packets (\d+)", text)
+        assert found, text
+        return int(found[1])
+
+
+def sent_by(process: subprocess.Popen[str]) -> int:
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    return int(out)
+
+
+def come(bed: Bed, number: int) -> str:
+    """A container of the engine's, and the event that says so. Its address."""
+    address = f"172.18.{1 + number // 200}.{1 + number % 200}"
+    c = bed.add(container("shop", "worker", number), address)
+    bed.engine.emit(network_event("connect", bed.front, c.id))
+    return address
+
+
+def flood_of_refusals(size: Size) -> list[Figure]:
+    """100,000 refused packets a second, and the same while the engine tells of containers: those must all be known, and
+    what they cost is not the flood's."""
+    shares: list[float] = []
+    offered = arrived = number = 0
+    with Bed() as bed:
+        m = Measured(bed, REFUSES)
+        for r in range(2 * size.rounds):
+            before = m.refused()
+            process = m.offer(size.refused, size.seconds, 9)
+            if r % 2 == 0:
+                shares.append(m.share(lambda: time.sleep(size.seconds)))
+            addresses = []
+            for _ in range(size.events if r % 2 else 0):
+                addresses.append(come(bed, number))
+                number += 1
+                time.sleep(size.seconds / size.events)
+            sent = sent_by(process)
+            offered += sent
+            arrived += m.refused() - before
+            assert eventually(lambda: all(a in bed.daemon.table() for a in addresses), 20), addresses
+        status = m.status()
+    assert arrived >= offered > 0, f"{offered} were sent and {arrived} refused"
+    assert status["engine"]["lost"] == status["engine"]["repaired"] == 0, status["engine"]
+    counts = {
+        "packets refused": arrived,
+        "told": status["log"]["packets"],
+        "container events": number,
+        "of them lost": 0,
+    }
+    return [Figure("the daemon, at 100,000 refused packets a second", "%", shares, 2, counts)]
+
+
+def flows_that_pass(size: Size) -> list[Figure]:
+    return [follow(size, "followed only", []), follow(size, "watched", ["watch", "--all", "--json"])]
+
+
+def follow(size: Size, name: str, watch: list[str]) -> Figure:
+    """5,000 new flows a second, and as many that end."""
+    shares: list[float] = []
+    offered = 0
+    with Bed() as bed:
+        settings = bed.folder / "settings.yaml"
+        settings.write_text("flows: always\n", encoding="utf-8")
+        bed.daemon.options += ["--config", str(settings)]
+        m = Measured(bed, POLICY)
+        bed.space.run("sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=3")
+        watcher = None
+        if watch:
+            argv = [*DIES_WITH_US, *bed.daemon.argv(*watch)]
+            watcher = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            for r in range(size.rounds):
+                process = m.offer(size.flows, size.seconds, 1024 + r, "flows")
+                shares.append(m.share(lambda: time.sleep(size.seconds)))
+                offered += sent_by(process)
+            told = lambda: m.status()["flows"]  # noqa: E731
+            # What is lost and ended before it was looked for stays unseen.
+            assert eventually(
+                lambda: told()["begun"] + told()["not_judged"] >= offered * (0.95 if told()["losses"] else 1), 30
+            ), told()
+        finally:
+            if watcher:
+                watcher.kill()
+                watcher.wait()
+        counts = {k: v for k, v in m.status()["flows"].items() if k not in ("followed", "error")}
+    return Figure(f"the daemon, at 5,000 new flows a second, {name}", "%", shares, 10, {"flows": offered} | counts)
+
+
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
+    "refused": flood_of_refusals,
+    "flows": flows_that_pass,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="What quaywall costs.")
+    parser.add_argument("--smoke", action="store_true", help="small, and nothing is held against a limit")
+    parser.add_argument("--json", metavar="FILE", help="the figures, with every round")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
+    options = parser.parse_args()
+    size = SMOKE if options.smoke else FULL
+    figures: list[Figure] = []
+    for name in options.names or BENCHMARKS:
+        for figure in BENCHMARKS[name](size):
+            if size.smoke:
+                figure.limit = None
+            print(figure.line(), flush=True)
+            figures.append(figure)
+    if options.json:
+        Path(options.json).write_text(json.dumps([asdict(f) for f in figures], indent=1) + "\n", encoding="utf-8")
+    return 0 if all(f.held() for f in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

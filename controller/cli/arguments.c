@@ -41,6 +41,8 @@ static const struct option {
 	 "write to FILE (mode 0600) instead of standard output"},
 	{"--format", NULL, "FORMAT", AT(format), VERB_GRAPH,
 	 "text (the default), dot, svg, html or json"},
+	{"--traffic", NULL, "FILE", AT(traffic), VERB_GRAPH,
+	 "what was seen, as 'quaywall learn --json' wrote it, instead of what the daemon knows"},
 	{"--last", "-n", "N", AT(last), VERB_WATCH, "print the last N that were seen, and leave"},
 	{"--follow", "-f", NULL, AT(follow), VERB_WATCH, "with --last: stay"},
 	{"--all", "-a", NULL, AT(all), VERB_WATCH, "flows that pass, too, as they begin and end"},

@@ -14,7 +14,7 @@ struct verb;
 struct arguments {
 	const struct verb *verb; /* NULL with --help alone */
 	const char *config, *policies, *docker, *control, *snapshot, *output;
-	const char *format;
+	const char *format, *traffic;
 	const char *confirm; /* as it was written */
 	unsigned confirm_s;  /* 0: not given */
 	const char *from, *to, *port, *policy, *last;

@@ -48,7 +48,8 @@ const struct verb verbs[] = {
 	 "--policies it answers by itself. svg and html need no other program and no network.\n"
 	 "JSON: ends[{name, kind (identity, host, world, published), row, column, containers[],\n"
 	 "isolated[], audited[]}], cells[{from, to, row, column (of ends), verdict (allow, ports,\n"
-	 "mixed, audit, deny, none), common_network, parts[{verdict, ports[], limited, by[]}]}].\n",
+	 "mixed, audit, deny, none), common_network, parts[{verdict, ports[], limited, by[]}],\n"
+	 "seen{passed, audited, refused, ports[], refused_ports[], last}}].\n",
 	 verb_graph},
 	{"watch", VERB_WATCH, 0, 0, "", "show what is refused, as it happens, with names and rules",
 	 "What the rules log: refused and spoofed packets, those that audit mode lets pass, and what\n"

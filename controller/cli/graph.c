@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/learn.h"
 #include "quaywall/mem.h"
 #include "call.h"
 #include "graph.h"
@@ -40,16 +41,37 @@ static int ask_daemon(const struct arguments *a, json_t **ret, struct error *err
 	return call_daemon(a, request, ret, NULL, err);
 }
 
+#define TRAFFIC_MAX 65536 /* pairs: eight times what the daemon keeps */
+
+static int read_traffic(const char *path, struct learn_table **ret, struct error *err)
+{
+	json_error_t where;
+	CLEANUP_JSON json_t *document = json_load_file(path, 0, &where);
+	int r;
+
+	if (!document)
+		return error_set(err, -EINVAL, "%s: %s", path, where.text);
+	r = learn_table_read(document, TRAFFIC_MAX, ret, err);
+	return r < 0 ? error_wrap(err, r, "%s", path) : 0;
+}
+
 static int answer_here(const struct arguments *a, json_t **ret, struct error *err)
 {
+	CLEANUP_LEARN_TABLE struct learn_table *traffic = NULL;
 	CLEANUP_OFFLINE struct offline o = {.settings = NULL};
 	struct graph_query q = {.from = a->from, .to = a->to};
-	int code = offline_world(&o, a, false, err);
+	int code;
 
+	if (a->traffic && read_traffic(a->traffic, &traffic, err) < 0)
+		return QUAYWALL_USAGE;
+	code = offline_world(&o, a, false, err);
 	if (code != QUAYWALL_FINE)
 		return code;
-	return reconcile_graph(o.compiled, o.model, &q, ret, err) < 0 ? QUAYWALL_USAGE
-								      : QUAYWALL_FINE;
+	if (reconcile_graph(o.compiled, o.model, &q, ret, err) < 0)
+		return QUAYWALL_USAGE;
+	if (traffic)
+		reconcile_graph_traffic(*ret, o.compiled, traffic);
+	return QUAYWALL_FINE;
 }
 
 static int print(const json_t *answer, const struct format *format, struct error *err)
@@ -77,8 +99,8 @@ int verb_graph(const struct arguments *a)
 	int code = QUAYWALL_USAGE;
 
 	if (format)
-		code = a->snapshot || a->policies ? answer_here(a, &answer, &err)
-						  : ask_daemon(a, &answer, &err);
+		code = a->snapshot || a->policies || a->traffic ? answer_here(a, &answer, &err)
+								: ask_daemon(a, &answer, &err);
 	if (answer)
 		code = print(answer, format, &err);
 	return verb_fail(code, &err);

@@ -34,8 +34,15 @@ bool graph_cell_is_apart(const json_t *cell);
 /* Something passes: without audit, too, unless AUDIT. */
 bool graph_cell_passes(const json_t *cell, bool audit);
 
+#define GRAPH_SEEN  1u /* it was seen that something passed */
+#define GRAPH_TRIED 2u /* and that something was refused */
+
+unsigned graph_cell_traffic(const json_t *cell);
+/* Whether what was seen is known at all. */
+bool graph_has_traffic(const struct graph_view *v);
+
 /* "all", "5432, 443#", "(all)": '*' for some addresses or members, '#' within a limit, '?' audit; "" where nothing is
- * to be judged. */
+ * to be judged. Behind it '+' where it was seen that something passed, '!' where something was refused. */
 void graph_cell_short(const json_t *cell, struct buf *out);
 
 /* One character for it, where there is no room for text. */

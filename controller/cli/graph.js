@@ -12,6 +12,9 @@
     "": () => true,
     passes: passes,
     refused: (cell) => cell.classList.contains("deny"),
+    seen: (cell) => cell.classList.contains("seen"),
+    unseen: (cell) => passes(cell) && !cell.classList.contains("seen"),
+    tried: (cell) => cell.classList.contains("tried"),
     audit: (cell) => (cell.dataset.text || cell.textContent).includes("?"),
   };
 

@@ -35,18 +35,26 @@ static const char *style_of(const json_t *cell)
 	return !strcmp(graph_cell_kind(cell), "mixed") ? "color=\"#a66a00\"" : "color=\"#1a7f37\"";
 }
 
+static void add_arrow(const json_t *cell, const char *style, const char *label, struct buf *out)
+{
+	buf_printf(out, "\tn%s -> n%s [%s, label=", output_text(cell, "row"),
+		   output_text(cell, "column"), style);
+	add_quoted(label, out);
+	buf_str(out, "];\n");
+}
+
+/* What the engine keeps apart would be most of the picture. */
 static void add_edge(const json_t *cell, struct buf *out)
 {
-	CLEANUP_BUF struct buf label = BUF_INIT;
+	unsigned traffic = graph_cell_traffic(cell);
+	CLEANUP_BUF struct buf label = BUF_INIT, style = BUF_INIT;
 
-	/* What the engine keeps apart would be most of the picture. */
-	if (!graph_cell_passes(cell, true) || graph_cell_is_apart(cell))
-		return;
 	graph_cell_short(cell, &label);
-	buf_printf(out, "\tn%s -> n%s [%s, label=", output_text(cell, "row"),
-		   output_text(cell, "column"), style_of(cell));
-	add_quoted(buf_text(&label), out);
-	buf_str(out, "];\n");
+	buf_printf(&style, "%s%s", style_of(cell), traffic & GRAPH_SEEN ? ", penwidth=2.5" : "");
+	if (graph_cell_passes(cell, true) && !graph_cell_is_apart(cell))
+		add_arrow(cell, buf_text(&style), buf_text(&label), out);
+	else if (traffic & GRAPH_TRIED)
+		add_arrow(cell, "style=dotted, color=\"#cf222e\"", "refused", out);
 }
 
 void graph_dot(const struct graph_view *v, struct buf *out)

@@ -38,19 +38,25 @@ static void add_head(struct buf *out)
 		   graph_css_sum, graph_js_sum, graph_css);
 }
 
-static void add_controls(struct buf *out)
+static void add_controls(const struct graph_view *v, struct buf *out)
 {
-	buf_str(out, "<form id=\"controls\" hidden>\n"
-		     "<label>Filter <input id=\"filter\" type=\"search\" "
-		     "placeholder=\"part of a name\" autocomplete=\"off\"></label>\n"
-		     "<label>Show <select id=\"show\"><option value=\"\">everything</option>"
-		     "<option value=\"passes\">what passes</option>"
-		     "<option value=\"refused\">what is refused</option>"
-		     "<option value=\"audit\">what audit logs</option></select></label>\n"
-		     "<label>Order <select id=\"order\"><option value=\"given\">as given</option>"
-		     "<option value=\"name\">by name</option>"
-		     "<option value=\"reach\">who reaches most</option></select></label>\n"
-		     "<button type=\"reset\">Reset</button>\n</form>\n");
+	const char *traffic = "<option value=\"seen\">what was seen to pass</option>"
+			      "<option value=\"unseen\">what passes and was never seen</option>"
+			      "<option value=\"tried\">what was seen to be refused</option>";
+
+	buf_printf(out,
+		   "<form id=\"controls\" hidden>\n"
+		   "<label>Filter <input id=\"filter\" type=\"search\" "
+		   "placeholder=\"part of a name\" autocomplete=\"off\"></label>\n"
+		   "<label>Show <select id=\"show\"><option value=\"\">everything</option>"
+		   "<option value=\"passes\">what passes</option>"
+		   "<option value=\"refused\">what is refused</option>"
+		   "<option value=\"audit\">what audit logs</option>%s</select></label>\n"
+		   "<label>Order <select id=\"order\"><option value=\"given\">as given</option>"
+		   "<option value=\"name\">by name</option>"
+		   "<option value=\"reach\">who reaches most</option></select></label>\n"
+		   "<button type=\"reset\">Reset</button>\n</form>\n",
+		   graph_has_traffic(v) ? traffic : "");
 }
 
 /* ---- the matrix ---- */
@@ -88,11 +94,13 @@ static void add_columns(const struct graph_view *v, struct buf *out)
 static void add_cell(const struct graph_view *v, const json_t *cell, struct buf *out)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT, detail = BUF_INIT;
+	unsigned traffic = graph_cell_traffic(cell);
 
 	graph_cell_short(cell, &text);
 	graph_cell_detail(cell, &detail);
-	buf_printf(out, "<td class=\"%s%s\"", graph_cell_kind(cell),
-		   graph_cell_is_apart(cell) ? " apart" : "");
+	buf_printf(out, "<td class=\"%s%s%s%s\"", graph_cell_kind(cell),
+		   graph_cell_is_apart(cell) ? " apart" : "", traffic & GRAPH_SEEN ? " seen" : "",
+		   traffic & GRAPH_TRIED ? " tried" : "");
 	if (detail.len)
 		add_attribute("title", buf_text(&detail), out);
 	if (v->ncolumns > FEW && text.len) {
@@ -174,10 +182,13 @@ static void add_legend(const struct graph_view *v, struct buf *out)
 		{"ports", "#", "#", "within a limit"},
 		{"ports apart", "( )", "( )",
 		 "no network in common: the engine itself keeps them apart"},
+		{"seen", "+", "+", "was seen to pass"},
+		{"tried", "!", "!", "was seen to be refused"},
 	};
+	size_t n = ARRAY_SIZE(entries) - (graph_has_traffic(v) ? 0 : 2);
 
 	buf_str(out, "<ul class=\"legend\">\n");
-	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+	for (size_t i = 0; i < n; i++)
 		buf_printf(out, "<li><span class=\"key %s\">%s</span> %s</li>\n", entries[i].kind,
 			   v->ncolumns > FEW ? entries[i].symbol : entries[i].sample,
 			   entries[i].text);
@@ -192,7 +203,7 @@ void graph_html(const struct graph_view *v, struct buf *out)
 		"choose it, to see why. World: what comes from outside straight to a container's "
 		"address, or goes there; published: what comes by a port that the host "
 		"publishes.</p>\n");
-	add_controls(out);
+	add_controls(v, out);
 	add_matrix(v, out);
 	buf_str(out, "<p id=\"detail\" aria-live=\"polite\"></p>\n");
 	add_legend(v, out);

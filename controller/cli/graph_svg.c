@@ -22,14 +22,15 @@ struct picture {
 };
 
 static const char style[] =
-	"svg{--ink:#1f2328;--back:#fff;--line:#d0d7de;--allow:#b4e6c1;--ports:#dcf3e2;--mixed:#cfe4ff;"
+	"svg{--seen:#1a7f37;--tried:#cf222e;--ink:#1f2328;--back:#fff;--line:#d0d7de;--allow:#b4e6c1;--ports:#dcf3e2;--mixed:#cfe4ff;"
 	"--audit:#ffe6a6;--deny:#f3f4f6;--text:#1f2328;background:#fff}"
 	"text{font:12px ui-monospace,'DejaVu Sans Mono',monospace;fill:var(--ink)}"
 	"rect{stroke:var(--line)}.back{fill:var(--back);stroke:none}"
 	".allow{fill:var(--allow)}.ports{fill:var(--ports)}.mixed{fill:var(--mixed)}"
 	".audit{fill:var(--audit)}.deny{fill:var(--deny)}.none{fill:none}"
+	"rect.seen{fill:var(--seen);stroke:none}rect.tried{fill:var(--tried);stroke:none}"
 	".apart{fill-opacity:.35;stroke-dasharray:2 2}.mid{text-anchor:middle}.end{text-anchor:end}"
-	"@media (prefers-color-scheme:dark){svg{--ink:#e6edf3;--back:#0d1117;--line:#3d444d;"
+	"@media (prefers-color-scheme:dark){svg{--seen:#3fb950;--tried:#ff7b72;--ink:#e6edf3;--back:#0d1117;--line:#3d444d;"
 	"--allow:#1f6f3a;--ports:#164a2a;--mixed:#1d4a80;--audit:#6d4d00;--deny:#161b22;"
 	"background:#0d1117}}";
 
@@ -115,6 +116,23 @@ static void add_title(const json_t *from, const json_t *to, const json_t *cell, 
 	buf_str(out, "</title>");
 }
 
+#define BAR 3 /* px: below what was seen to pass, beside what was seen to be refused */
+
+static void add_bars(double x, double y, double width, double height, unsigned traffic,
+		     struct buf *out)
+{
+	if (traffic & GRAPH_SEEN)
+		buf_printf(out,
+			   "<rect class=\"seen\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+			   "height=\"%d\"/>",
+			   x + 1, y + height - BAR - 1, width - 2, BAR);
+	if (traffic & GRAPH_TRIED)
+		buf_printf(out,
+			   "<rect class=\"tried\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" "
+			   "height=\"%.1f\"/>",
+			   x + 1, y + 1, BAR, height - 2);
+}
+
 static void add_cell(const struct picture *p, size_t r, size_t c, struct buf *out)
 {
 	const json_t *cell = graph_cell(p->v, r, c);
@@ -132,6 +150,7 @@ static void add_cell(const struct picture *p, size_t r, size_t c, struct buf *ou
 		   "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"%s%s\"/>", x,
 		   y, p->cell_width, p->cell_height, kind,
 		   graph_cell_is_apart(cell) ? " apart" : "");
+	add_bars(x, y, p->cell_width, p->cell_height, graph_cell_traffic(cell), out);
 	if (text.len) {
 		buf_printf(out, "<text class=\"mid\" x=\"%.1f\" y=\"%.1f\">", x + p->cell_width / 2,
 			   y + p->cell_height / 2 + 4);
@@ -171,8 +190,13 @@ static void add_legend(const struct picture *p, struct buf *out)
 		{"deny", "-", "refused"},
 		{"deny apart", "", "( ) no network in common;  # within a limit"},
 	};
+	static const char *const bars[] = {"+ seen to pass", "! seen to be refused"};
 	double y = p->top + (double)p->v->nrows * p->cell_height + 16;
 
+	for (size_t i = 0; i < 2 && graph_has_traffic(p->v); i++, y += LEGEND) {
+		add_bars(12, y, SMALL, 16, i ? GRAPH_TRIED : GRAPH_SEEN, out);
+		buf_printf(out, "<text x=\"40\" y=\"%.1f\">%s</text>\n", y + 12, bars[i]);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++, y += LEGEND)
 		buf_printf(out,
 			   "<rect x=\"12\" y=\"%.1f\" width=\"%d\" height=\"16\" class=\"%s\"/>"
@@ -189,7 +213,7 @@ void graph_svg(const struct graph_view *v, struct buf *out)
 
 	lay_out(&p, v);
 	width = p.left + (double)v->ncolumns * p.cell_width + 12;
-	height = p.top + (double)v->nrows * p.cell_height + 16 + 6 * LEGEND + 8;
+	height = p.top + (double)v->nrows * p.cell_height + 16 + 8 * LEGEND + 8;
 	width = width < 420 ? 420 : width;
 	buf_printf(
 		out,

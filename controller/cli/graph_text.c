@@ -238,7 +238,8 @@ static void list_row(const struct graph_view *v, size_t row, struct buf *out)
 		const json_t *cell = graph_cell(v, row, c);
 		CLEANUP_FREE char *text = short_text(cell);
 
-		if (!graph_cell_passes(cell, true) || !is_first(v, row, c, text))
+		if ((!graph_cell_passes(cell, true) && !graph_cell_traffic(cell)) ||
+		    !is_first(v, row, c, text))
 			continue;
 		list_alike(v, row, c, text, out);
 		any = true;
@@ -256,13 +257,15 @@ static void list_print(const struct graph_view *v, struct buf *out)
 
 /* ---- both ---- */
 
-static void add_legend(struct buf *out)
+static void add_legend(const struct graph_view *v, struct buf *out)
 {
 	buf_str(out, "\n-  refused    5432  only that port (TCP, unless it says otherwise)\n"
 		     "*  some addresses or containers only    #  within a limit    ?  audit\n"
 		     "( )  no network in common: the engine keeps them apart\n"
-		     "published  the world, by ports that the host publishes\n"
-		     "'quaywall explain FROM TO PORT' says why.\n");
+		     "published  the world, by ports that the host publishes\n");
+	if (graph_has_traffic(v))
+		buf_str(out, "+  was seen to pass    !  was seen to be refused\n");
+	buf_str(out, "'quaywall explain FROM TO PORT' says why.\n");
 }
 
 void graph_text(const struct graph_view *v, struct buf *out)
@@ -276,6 +279,6 @@ void graph_text(const struct graph_view *v, struct buf *out)
 	} else {
 		list_print(v, out);
 	}
-	add_legend(out);
+	add_legend(v, out);
 	matrix_done(&m);
 }

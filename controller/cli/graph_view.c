@@ -97,6 +97,24 @@ bool graph_cell_passes(const json_t *cell, bool audit)
 	return false;
 }
 
+static bool is_positive(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key)) > 0;
+}
+
+unsigned graph_cell_traffic(const json_t *cell)
+{
+	const json_t *seen = json_object_get(cell, "seen");
+
+	return (is_positive(seen, "passed") ? GRAPH_SEEN : 0) |
+	       (is_positive(seen, "refused") ? GRAPH_TRIED : 0);
+}
+
+bool graph_has_traffic(const struct graph_view *v)
+{
+	return json_object_get(json_array_get(json_object_get(v->answer, "cells"), 0), "seen");
+}
+
 bool graph_cell_is_apart(const json_t *cell)
 {
 	return json_is_false(json_object_get(cell, "common_network")) &&
@@ -182,14 +200,11 @@ static void add_passing(const json_t *cell, struct buf *out)
 	}
 }
 
-void graph_cell_short(const json_t *cell, struct buf *out)
+static void add_allowed(const json_t *cell, struct buf *out)
 {
-	const char *kind = graph_cell_kind(cell);
 	bool apart = graph_cell_is_apart(cell);
 
-	if (!strcmp(kind, "none"))
-		return;
-	if (!strcmp(kind, "deny")) {
+	if (!strcmp(graph_cell_kind(cell), "deny")) {
 		buf_char(out, '-');
 		return;
 	}
@@ -198,6 +213,18 @@ void graph_cell_short(const json_t *cell, struct buf *out)
 	add_passing(cell, out);
 	if (apart)
 		buf_char(out, ')');
+}
+
+void graph_cell_short(const json_t *cell, struct buf *out)
+{
+	unsigned traffic = graph_cell_traffic(cell);
+
+	if (strcmp(graph_cell_kind(cell), "none") != 0)
+		add_allowed(cell, out);
+	if (traffic & GRAPH_SEEN)
+		buf_char(out, '+');
+	if (traffic & GRAPH_TRIED)
+		buf_char(out, '!');
 }
 
 const char *graph_cell_symbol(const json_t *cell)
@@ -225,6 +252,31 @@ static void add_reasons(const json_t *part, struct buf *out)
 			   json_is_string(by) ? json_string_value(by) : "?");
 }
 
+/* "seen: 12 flows on 5432/tcp" */
+static void add_seen(const json_t *seen, const char *count, const char *ports, const char *what,
+		     struct buf *out)
+{
+	const json_t *port;
+	size_t i;
+
+	if (!is_positive(seen, count))
+		return;
+	buf_printf(out, "%s%s %s on ", out->len ? "\n" : "", what, output_text(seen, count));
+	json_array_foreach(json_object_get(seen, ports), i, port)
+		buf_printf(out, "%s%s", i ? ", " : "",
+			   json_is_string(port) ? json_string_value(port) : "?");
+}
+
+static void add_traffic(const json_t *cell, struct buf *out)
+{
+	const json_t *seen = json_object_get(cell, "seen");
+
+	add_seen(seen, "passed", "ports", "seen: flows", out);
+	add_seen(seen, "refused", "refused_ports", "seen: refused packets", out);
+	if (graph_cell_traffic(cell))
+		buf_printf(out, "; last at %s", output_text(seen, "last"));
+}
+
 void graph_cell_detail(const json_t *cell, struct buf *out)
 {
 	const json_t *part;
@@ -242,6 +294,7 @@ void graph_cell_detail(const json_t *cell, struct buf *out)
 	}
 	if (graph_cell_is_apart(cell))
 		buf_str(out, "\nno network in common: the engine itself keeps them apart");
+	add_traffic(cell, out);
 }
 
 /* ---- escapes ---- */

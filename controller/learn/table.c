@@ -249,12 +249,13 @@ static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
 
 /* ---- a flow ---- */
 
-static bool take_container(const struct model_container *c, struct learn_end *ret)
+bool learn_end_of(const struct model_container *c, struct learn_end *ret)
 {
-	/* The table copies what it keeps. */
-	ret->kind = LEARN_CONTAINER;
-	ret->project = (char *)model_container_project(c);
-	ret->service = (char *)model_container_service(c);
+	*ret = (struct learn_end) {
+		.kind = LEARN_CONTAINER,
+		.project = (char *)model_container_project(c),
+		.service = (char *)model_container_service(c),
+	};
 	if (ret->project && ret->service)
 		return pair_name_fits(ret->project) && pair_name_fits(ret->service);
 	ret->service = NULL;
@@ -279,7 +280,7 @@ static bool take_end(const struct compiled *c, const struct flow_end *end, struc
 		container = m->endpoints[end->endpoint].container;
 		return container != MODEL_NONE &&
 		       compile_identity_of(c, end->endpoint) != MODEL_NONE &&
-		       take_container(&m->containers[container], ret);
+		       learn_end_of(&m->containers[container], ret);
 	case END_UNKNOWN:
 		break;
 	}

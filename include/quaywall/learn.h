@@ -78,6 +78,9 @@ int learn_table_read(const json_t *document, size_t max, struct learn_table **re
 /* One pair as there: see the README, `learn`, for its keys. */
 json_t *learn_pair_json(const struct learn_pair *p);
 
+/* The end that C is, by strings that stay C's. False where it has no name. */
+bool learn_end_of(const struct model_container *c, struct learn_end *ret);
+
 /* By names, protocol and port: an order that does not depend on when what was seen. */
 int learn_pair_compare(const struct learn_pair *a, const struct learn_pair *b);
 

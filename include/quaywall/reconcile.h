@@ -21,6 +21,7 @@
 
 #include "quaywall/compile.h"
 #include "quaywall/error.h"
+#include "quaywall/learn.h"
 #include "quaywall/model.h"
 #include "quaywall/policy.h"
 
@@ -80,6 +81,9 @@ struct graph_query {
  * Returns 0, or -EINVAL with the reason in ERR: nobody is called so, or the answer would take too long. */
 int reconcile_graph(const struct compiled *c, const struct model *m, const struct graph_query *q,
 		    json_t **ret, struct error *err);
+
+/* Adds to each of GRAPH's cells what T has seen of it ("seen": see the README). C is what GRAPH was made from. */
+void reconcile_graph_traffic(json_t *graph, const struct compiled *c, const struct learn_table *t);
 
 /* ---- the administrator's own session ---- */
 

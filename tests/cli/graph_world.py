@@ -64,3 +64,23 @@ def make_world(folder: Path, identities: int, replicas: int = 1, policies: bool 
     }
     (folder / "snapshot.json").write_text(json.dumps(snapshot), encoding="utf-8")
     return ["--snapshot", str(folder / "snapshot.json"), "--policies", str(folder / "policies")]
+
+
+def pair(source: Any, target: Any, port: int, **counts: int) -> Any:
+    none = {"allowed": 0, "audited": 0, "refused": 0, "first": 1700000000, "last": 1700000100}
+    return {"from": source, "to": target, "protocol": "tcp", "port": port} | none | counts
+
+
+def add_traffic(folder: Path, args: list[str], project: str) -> list[str]:
+    """What `learn --json` would have written: the web server talks to the API, and tried the database in vain."""
+    of = lambda service, p=project: {"kind": "container", "project": p, "service": service}  # noqa: E731
+    outside = {"kind": "outside", "address": "203.0.113.9"}
+    pairs = [
+        pair(of("web"), of("api"), 8080, allowed=7, last=1700000200),
+        pair(of("web"), of("db"), 22, refused=2),
+        pair(outside, of("web"), 80, published=8000, allowed=3),
+        pair(of("worker"), {"kind": "host"}, 53, audited=1),
+        pair(of("web", "gone"), of("api", "gone"), 8080, allowed=1),
+    ]
+    (folder / "traffic.json").write_text(json.dumps({"pairs": pairs, "left_out": 0}), encoding="utf-8")
+    return [*args, "--traffic", str(folder / "traffic.json")]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from graph_world import make_world
+from graph_world import add_traffic, make_world
 from program import Program
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -45,7 +45,9 @@ def hostile(folder: Path) -> list[str]:
 
 def worlds(program: Program) -> list[list[str]]:
     folder = program.folder
-    return [make_world(folder / "5", 5), make_world(folder / "60", 60), hostile(folder)]
+    five, sixty = make_world(folder / "5", 5), make_world(folder / "60", 60)
+    seen = [add_traffic(folder / "5", five, "shop"), add_traffic(folder / "60", sixty, "project-003")]
+    return [five, sixty, hostile(folder), *seen]
 
 
 def test_matrix(program: Program) -> None:
@@ -105,6 +107,34 @@ def test_too_many_are_refused_and_can_be_chosen(program: Program) -> None:
     done = program.call("graph", *args)
     assert done.returncode == 2 and "--from" in done.stderr
     assert "project-007/web" in program.out("graph", "--from", "project-007/*", *args)
+
+
+def test_what_was_seen(program: Program) -> None:
+    """Laid over what the policies say: who reached whom, who tried in vain, and what nobody ever used."""
+    args = add_traffic(program.folder, make_world(program.folder, 5), "shop")
+    answer = json.loads(program.out("graph", "--json", *args))
+    assert cell(answer, "shop/web", "shop/api")["seen"] == {
+        "passed": 7, "audited": 0, "refused": 0, "ports": ["8080/tcp"], "refused_ports": [], "last": "2023-11-14T22:16:40Z"
+    }  # fmt: skip
+    tried = cell(answer, "shop/web", "shop/db")["seen"]
+    assert (tried["passed"], tried["refused"], tried["refused_ports"]) == (0, 2, ["22/tcp"])
+    assert cell(answer, "published", "shop/web")["seen"]["ports"] == ["8000/tcp"]
+    assert cell(answer, "shop/worker", "host")["seen"]["audited"] == 1
+    assert cell(answer, "shop/api", "shop/cache")["seen"] is None
+    text = program.out("graph", *args)
+    rows = {line.split()[1]: line.split()[2:] for line in text.splitlines()[1:6]}
+    assert rows["shop/web"][:3] == ["8080+", "[1]", "5432!"]
+    assert "8000#+" in text and "+  was seen to pass" in text
+    assert "seen" not in program.out("graph", *args[:-2])
+    assert "seen: refused packets 2 on 22/tcp; last at" in program.out("graph", "--format", "html", *args)
+
+
+def test_what_was_seen_is_read_with_care(program: Program) -> None:
+    args = make_world(program.folder, 5)
+    for text, what in (("{", "traffic.json: "), ("[]", "traffic.json: "), ('{"pairs": [1], "left_out": 0}', "traffic.json: ")):
+        (program.folder / "traffic.json").write_text(text, encoding="utf-8")
+        done = program.call("graph", *args, "--traffic", str(program.folder / "traffic.json"))
+        assert done.returncode == 2 and what in done.stderr
 
 
 def test_dot(program: Program) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from graph_world import make_world
+from graph_world import add_traffic, make_world
 from program import Program
 from test_graph import hostile
 
@@ -107,3 +107,21 @@ def test_names_are_no_markup(browser: Any, program: Program) -> None:
     assert browser.get_log("browser") == []
     assert len(browser.find_elements(By.TAG_NAME, "script")) == 1
     assert browser.title == "Who may reach whom - quaywall"
+
+
+def test_what_was_seen(browser: Any, program: Program) -> None:
+    """Told apart from what is only allowed, by colour, mark and filter."""
+    args = add_traffic(program.folder, make_world(program.folder, 5), "shop")
+    show(browser, program, args)
+    assert browser.get_log("browser") == []
+    shown = {}
+    for option in ("seen", "unseen", "tried"):
+        browser.find_element(By.CSS_SELECTOR, f"#show option[value={option}]").click()
+        shown[option] = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#matrix tbody td:not(.faded)")]
+    assert sorted(shown["seen"]) == ["53, 53/udp+", "8000#+", "8080+"]
+    assert shown["tried"] == ["5432!"]
+    assert "5432!" in shown["unseen"] and not any("+" in text for text in shown["unseen"])
+    bars = "return Array.from(document.querySelectorAll('#matrix td')).map((e) => getComputedStyle(e).boxShadow)"
+    assert len(set(browser.execute_script(bars))) == 3
+    browser.find_element(By.CSS_SELECTOR, "#matrix td.tried").click()
+    assert "seen: refused packets 2 on 22/tcp" in browser.find_element(By.ID, "detail").text

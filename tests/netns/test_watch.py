@@ -279,6 +279,19 @@ def test_a_flow_that_passes(bridge: Bridge, watch: Callable[..., Watch]) -> None
     assert "begins  shop.yaml:4 sql allow: " in text and " ends  sent " in text
 
 
+def test_the_graph_shows_what_was_seen(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    bridge.daemon.start()
+    seen = watch()
+    bridge.connect(bridge.web, DB.ip4, 5432)
+    bridge.connect(bridge.web, DB.ip4, 22)
+    seen.soon("5432/tcp", "begins")
+    seen.soon("22/tcp", "packet")
+    cells = json.loads(bridge.daemon.verb("graph", "--json", "--from", "shop/web", "--to", "shop/db"))["cells"]
+    (found,) = cells
+    assert found["seen"]["ports"] == ["5432/tcp"] and found["seen"]["refused_ports"] == ["22/tcp"]
+    assert "5432+!" in bridge.daemon.verb("graph")
+
+
 def test_flows_that_were_there(bridge: Bridge, watch: Callable[..., Watch]) -> None:
     """Told when somebody begins to watch, once."""
     bridge.daemon.policy(POLICY.replace("ports: [5432]", "ports: [53/udp]"))

@@ -42,11 +42,14 @@ static json_t *end_json(const struct learn_end *e)
 {
 	json_t *j = json_pack("{s:s}", "kind", kinds[e->kind]);
 	char text[ADDR_TEXT_SIZE];
+	struct prefix block;
 
 	set_text(j, "project", e->project);
 	set_text(j, "service", e->service);
 	set_text(j, "name", e->name);
-	if (e->kind == LEARN_OUTSIDE && addr_is_set(&e->addr))
+	if (e->kind == LEARN_OUTSIDE && e->block && pair_block_of(&e->addr, &block))
+		set_text(j, "address", prefix_format(&block, text));
+	else if (e->kind == LEARN_OUTSIDE && addr_is_set(&e->addr))
 		set_text(j, "address", addr_format(&e->addr, text));
 	return j;
 }
@@ -144,6 +147,18 @@ static bool take_names(const json_t *j, struct learn_end *ret)
 	return service ? project && !name : name != NULL;
 }
 
+static bool take_address(const char *text, struct learn_end *ret)
+{
+	struct prefix p, block;
+
+	if (!text || prefix_parse(text, &p) < 0)
+		return false;
+	ret->addr = p.addr;
+	ret->block = strchr(text, '/') != NULL;
+	return !ret->block || (pair_block_of(&p.addr, &block) && p.len == block.len &&
+			       addr_equal(&p.addr, &block.addr));
+}
+
 static bool take_end(const json_t *j, struct learn_end *ret)
 {
 	const char *kind = json_string_value(json_object_get(j, "kind"));
@@ -157,8 +172,7 @@ static bool take_end(const json_t *j, struct learn_end *ret)
 			return take_names(j, ret);
 		if (ret->kind == LEARN_HOST || !address)
 			return true;
-		return json_is_string(address) &&
-		       addr_parse(json_string_value(address), &ret->addr) == 0;
+		return take_address(json_string_value(address), ret);
 	}
 	return false;
 }

@@ -23,6 +23,9 @@ size_t pair_bytes(const struct learn_pair *p); /* of its names */
 struct learn_pair pair_copy(const struct learn_pair *p);
 void pair_done(struct learn_pair *p);
 
+/* The private block (10.0.0.0/8 and the like) that holds A; false: it is none's. */
+bool pair_block_of(const struct addr *a, struct prefix *ret);
+
 /* A name as tables keep them: not empty, at most LEARN_NAME_MAX bytes, UTF-8. */
 bool pair_name_fits(const char *name);
 

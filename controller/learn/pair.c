@@ -21,6 +21,22 @@ struct learn_end *pair_outside(struct learn_pair *p)
 	return p->to.kind == LEARN_OUTSIDE ? &p->to : NULL;
 }
 
+bool pair_block_of(const struct addr *a, struct prefix *ret)
+{
+	static const struct prefix blocks[] = {
+		{{AF_INET, {10}}, 8},	     {{AF_INET, {172, 16}}, 12},
+		{{AF_INET, {192, 168}}, 16}, {{AF_INET, {169, 254}}, 16},
+		{{AF_INET, {100, 64}}, 10},  {{AF_INET6, {0xfc}}, 7},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
+		if (prefix_contains(&blocks[i], a)) {
+			*ret = blocks[i];
+			return true;
+		}
+	return false;
+}
+
 bool pair_name_fits(const char *name)
 {
 	size_t left = strlen(name);
@@ -59,7 +75,11 @@ static uint64_t mix_text(uint64_t hash, const char *text)
 
 static uint64_t mix_end(uint64_t hash, const struct learn_end *e, enum pair_blur blur)
 {
-	uint8_t kind = (uint8_t)e->kind;
+	uint8_t kind = (uint8_t)(e->kind | e->block << 4);
+
+	/* Of what is blurred nothing but its being outside counts. */
+	if (blur != BLUR_NOTHING)
+		kind = (uint8_t)e->kind;
 
 	hash = mix(hash, &kind, sizeof(kind));
 	if (e->kind == LEARN_OUTSIDE && blur == BLUR_NOTHING)
@@ -91,7 +111,8 @@ static bool same_end(const struct learn_end *a, const struct learn_end *b, enum 
 	if (a->kind != b->kind)
 		return false;
 	if (a->kind == LEARN_OUTSIDE)
-		return blur != BLUR_NOTHING || addr_equal(&a->addr, &b->addr);
+		return blur != BLUR_NOTHING ||
+		       (a->block == b->block && addr_equal(&a->addr, &b->addr));
 	return same_text(a->project, b->project) && same_text(a->service, b->service) &&
 	       same_text(a->name, b->name);
 }
@@ -123,7 +144,8 @@ static int compare_end(const struct learn_end *a, const struct learn_end *b)
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
 	if (a->kind == LEARN_OUTSIDE)
-		return addr_compare(&a->addr, &b->addr);
+		return a->block != b->block ? (int)a->block - (int)b->block
+					    : addr_compare(&a->addr, &b->addr);
 	r = compare_text(a->project, b->project);
 	if (r == 0)
 		r = compare_text(a->service, b->service);

@@ -161,7 +161,7 @@ static void count_kin(struct learn_table *t, uint32_t pair)
 
 	if (first)
 		kin = make_kin(t, pair, BLUR_ADDR);
-	kin->n += outside && addr_is_set(&outside->addr);
+	kin->n += outside && addr_is_set(&outside->addr) && !outside->block;
 	if (!first || p->range)
 		return;
 	kin = find(t, p, BLUR_ADDR_PORT);
@@ -191,6 +191,14 @@ bool table_restore(struct learn_table *t, const struct learn_pair *p)
 	return true;
 }
 
+static void blur_addr(struct learn_end *outside)
+{
+	struct prefix block = {.len = 0};
+
+	outside->block = pair_block_of(&outside->addr, &block);
+	outside->addr = block.addr;
+}
+
 /* What would be one port or address too many is kept with the others. */
 static void blur_key(const struct learn_table *t, struct learn_pair *key)
 {
@@ -207,7 +215,7 @@ static void blur_key(const struct learn_table *t, struct learn_pair *key)
 		return;
 	kin = find(t, key, BLUR_ADDR);
 	if (kin && kin->n >= LEARN_ADDRS_MAX)
-		outside->addr = (struct addr) {.family = 0};
+		blur_addr(outside);
 }
 
 static void count_flow(struct learn_table *t, struct learn_pair *p, const struct learn_pair *one)

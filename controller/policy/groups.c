@@ -17,6 +17,11 @@ size_t groups_find(const struct policy_document *doc, const char *name)
 	return SIZE_MAX;
 }
 
+bool policy_may_name_group(const char *text)
+{
+	return *text && !peer_is_word(text) && !peer_looks_like_address(text);
+}
+
 static void check_name(struct reader *r, const struct node *key)
 {
 	char word[CLIP_SIZE];

@@ -23,12 +23,13 @@
 
 #define LEARN_NAME_MAX	255 /* bytes of a project's, service's or container's name */
 #define LEARN_PORTS_MAX 128 /* between the same ends: more become a range */
-#define LEARN_ADDRS_MAX 64  /* outside, that do the same: more are kept as one */
+#define LEARN_ADDRS_MAX \
+	64 /* outside, that do the same: more are kept as their private block, or as one */
 
 enum learn_end_kind {
 	LEARN_CONTAINER, /* `project` and `service`; where it has not both, `name` and what there is of a project */
 	LEARN_HOST,
-	LEARN_OUTSIDE, /* `addr`; family 0: others, more than are kept apart */
+	LEARN_OUTSIDE, /* `addr`; where more do the same than are kept apart, `block` or family 0 */
 };
 
 struct learn_end {
@@ -36,6 +37,7 @@ struct learn_end {
 	char *project, *service; /* or NULL */
 	char *name;		 /* or NULL */
 	struct addr addr;
+	bool block; /* stands for others of the private block that begins with `addr` */
 };
 
 /* Flows of one kind: the same ends, protocol, and port of the server. At least one end is a container. */
@@ -83,6 +85,23 @@ bool learn_end_of(const struct model_container *c, struct learn_end *ret);
 
 /* By names, protocol and port: an order that does not depend on when what was seen. */
 int learn_pair_compare(const struct learn_pair *a, const struct learn_pair *b);
+
+/* ---- the policy ---- */
+
+struct learn_wish {
+	const char *project; /* the document of this project alone; NULL: all */
+	bool refused;	     /* what was only ever refused is to be allowed, too */
+	const char *const *names; /* of documents in force: not to be given again */
+	size_t nnames;
+};
+
+/* Writes the policy documents that let pass what T has seen pass, as YAML for people to read: one for each project, and
+ * one for the containers without. SETTINGS and M say what is there now: what rules are needed, which addresses are the
+ * host's and containers', and which tests can be held against something. The same input gives the same text.
+ * -EINVAL with ERR where what was written does not hold, which is our mistake, or T has more than a document may. */
+int learn_policy_write(const struct learn_table *t, const struct settings *settings,
+		       const struct model *m, const struct learn_wish *wish, struct buf *out,
+		       struct error *err);
 
 static inline void learn_table_cleanup(struct learn_table **t)
 {

@@ -256,6 +256,11 @@ void policy_selector_print(const struct policy_document *doc, const struct selec
 			   struct buf *out);
 void policy_ports_print(const struct policy_ports *ports, struct buf *out); /* "8000-8100/tcp" */
 
+/* NAME as YAML, and as a pattern that matches that name alone. What is no UTF-8 becomes '?'. */
+void policy_name_print(const char *name, struct buf *out);
+/* Whether a group may be called so: no word of the language, nothing that looks like an address. */
+bool policy_may_name_group(const char *text);
+
 /* Reads "5432", "53/udp", "53/tcp+udp", "8000-8100", "tcp", "icmp" …, appending to *RET. Returns 0 or
  * -EINVAL with what is wrong in ERR (a port of 0, a range that runs backwards, an unknown protocol). */
 int policy_ports_parse(const char *text, struct policy_ports **ret, size_t *ret_len,

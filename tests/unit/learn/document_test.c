@@ -41,7 +41,9 @@ static const char *const good[] = {
 	"{\"from\":{\"kind\":\"container\",\"name\":\"a \\\"b\\\" \\u0001\"},\"to\":" WEB
 	",\"protocol\":\"tcp\",\"port\":1,\"port_last\":9," COUNTS "},"
 	"{\"from\":{\"kind\":\"container\",\"project\":\"p\",\"name\":\"n\"},\"to\":"
-	"{\"kind\":\"outside\"},\"protocol\":47," COUNTS "}],\"left_out\":0}",
+	"{\"kind\":\"outside\"},\"protocol\":47," COUNTS "},"
+	"{\"from\":{\"kind\":\"outside\",\"address\":\"fc00::/7\"},\"to\":" WEB
+	",\"protocol\":\"tcp\",\"port\":1," COUNTS "}],\"left_out\":0}",
 };
 
 static void test_reads_back(void **state)

@@ -165,6 +165,11 @@ static void test_many_addresses_become_one(void **state)
 		others += addr_is_set(&p->from.addr) ? 0 : p->allowed;
 	}
 	assert_int_equal(others, 2 * LEARN_ADDRS_MAX);
+	/* Of private ones it is known which. */
+	f.from.addr = (struct addr) {.family = AF_INET, .bytes = {10, 1, 2, 3}};
+	assert_true(add(table, f, FLOW_ALLOW, 1));
+	assert_int_equal(learn_table_len(table), LEARN_ADDRS_MAX + 2);
+	assert_true(learn_table_pair(table, LEARN_ADDRS_MAX + 1)->from.block);
 	/* Another port has its own. */
 	f.port = 80;
 	assert_true(add(table, f, FLOW_ALLOW, 1));

@@ -31,6 +31,37 @@ static void test_quoted(void **state)
 	assert_quoted("ü", "\"ü\"");
 }
 
+/* What YAML takes for the end of a line, or for no character. */
+static void test_odd_characters(void **state)
+{
+	(void)state;
+	assert_quoted("a\xc2\x85z", "\"a\\u0085z\"");
+	assert_quoted("a\xe2\x80\xa8z", "\"a\\u2028z\"");
+	assert_quoted("\xef\xbb\xbfz", "\"\\ufeffz\"");
+	assert_quoted("\xef\xbf\xbf", "\"\\uffff\"");
+	assert_quoted("a\xffz", "\"a?z\"");
+	assert_quoted("\xf0\x9f\x90\x8b", "\"\xf0\x9f\x90\x8b\"");
+}
+
+static void test_names_as_patterns(void **state)
+{
+	static const struct {
+		const char *name, *want;
+	} cases[] = {
+		{"web", "web"},
+		{"a*b?", "\"a\\\\*b\\\\?\""},
+		{"[a]\\", "\"\\\\[a]\\\\\\\\\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		CLEANUP_BUF struct buf out = BUF_INIT;
+
+		policy_name_print(cases[i].name, &out);
+		assert_string_equal(buf_text(&out), cases[i].want);
+	}
+}
+
 /* Each byte, and each pair with a letter, reads back as itself. */
 static void test_reads_back(void **state)
 {
@@ -54,8 +85,8 @@ static void test_reads_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),
-		cmocka_unit_test(test_quoted),
+		cmocka_unit_test(test_plain),	       cmocka_unit_test(test_quoted),
+		cmocka_unit_test(test_odd_characters), cmocka_unit_test(test_names_as_patterns),
 		cmocka_unit_test(test_reads_back),
 	};
 

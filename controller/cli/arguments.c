@@ -37,7 +37,7 @@ static const struct option {
 	{"--debug", NULL, NULL, AT(debug), VERB_RUN, "log every transaction"},
 	{"--verbose", "-v", NULL, AT(verbose), VERB_VALIDATE,
 	 "print the policies as they are understood"},
-	{"--output", "-o", "FILE", AT(output), VERB_SNAPSHOT,
+	{"--output", "-o", "FILE", AT(output), VERB_SNAPSHOT | VERB_LEARN,
 	 "write to FILE (mode 0600) instead of standard output"},
 	{"--format", NULL, "FORMAT", AT(format), VERB_GRAPH,
 	 "text (the default), dot, svg, html or json"},
@@ -46,13 +46,19 @@ static const struct option {
 	{"--last", "-n", "N", AT(last), VERB_WATCH, "print the last N that were seen, and leave"},
 	{"--follow", "-f", NULL, AT(follow), VERB_WATCH, "with --last: stay"},
 	{"--all", "-a", NULL, AT(all), VERB_WATCH, "flows that pass, too, as they begin and end"},
-	{"--refused", NULL, NULL, AT(refused), VERB_WATCH, "only what did not pass"},
+	{"--refused", NULL, NULL, AT(refused), VERB_WATCH | VERB_LEARN,
+	 "only what did not pass; learn: allow that, too"},
 	{"--from", NULL, "END", AT(from), VERB_GRAPH | VERB_WATCH,
 	 "only from: PROJECT/SERVICE or container (globs), host, world; watch: address, CIDR"},
 	{"--to", NULL, "END", AT(to), VERB_GRAPH | VERB_WATCH, "only to"},
 	{"--port", NULL, "PORT[/PROTO]", AT(port), VERB_WATCH,
 	 "only to this port, the container's or the published one"},
 	{"--policy", NULL, "NAME", AT(policy), VERB_WATCH, "only what this policy decided"},
+	{"--for", NULL, "TIME", AT(time), VERB_LEARN,
+	 "follow everything that passes for so long (10m, 8h), and then write the policy"},
+	{"--project", NULL, "NAME", AT(project), VERB_LEARN, "only this project's policy"},
+	{"--reset", NULL, NULL, AT(reset), VERB_LEARN,
+	 "forget what was learned; with --for, before"},
 };
 
 struct parse {
@@ -161,6 +167,18 @@ static int check_confirm(const struct parse *p)
 	return 0;
 }
 
+static int check_time(const struct parse *p)
+{
+	const char *text = p->a->time;
+
+	if (text && duration_parse(text, RECONCILE_LEARN_MAX, &p->a->time_s) < 0)
+		return error_set(p->err, -EINVAL,
+				 "option '--for': '%s' is no time (expected 90s, 10m, 8h or the "
+				 "like, at most 720h)",
+				 text);
+	return 0;
+}
+
 static int check_last(const struct parse *p)
 {
 	const char *text = p->a->last;
@@ -190,7 +208,9 @@ static int check_options(const struct parse *p)
 				 "'--follow' goes with '--last': 'watch' alone stays");
 	if (p->a->all && p->a->refused)
 		return error_set(p->err, -EINVAL, "'--all' is the opposite of '--refused'");
-	return check_confirm(p) < 0 ? -EINVAL : check_last(p);
+	if (check_confirm(p) < 0 || check_time(p) < 0)
+		return -EINVAL;
+	return check_last(p);
 }
 
 static int check_operands(const struct parse *p)

@@ -17,9 +17,12 @@ struct arguments {
 	const char *format, *traffic;
 	const char *confirm; /* as it was written */
 	unsigned confirm_s;  /* 0: not given */
+	const char *time;    /* of `learn --for`, as it was written */
+	unsigned time_s;     /* 0: not given */
+	const char *project;
 	const char *from, *to, *port, *policy, *last;
 	unsigned last_n; /* of `last`; with `watch` alone */
-	bool json, once, debug, verbose, help, refused, follow, all;
+	bool reset, json, once, debug, verbose, help, refused, follow, all;
 	const char **operands; /* owned; the texts are argv's */
 	size_t noperands;
 };
@@ -38,7 +41,8 @@ enum verb_bit {
 	VERB_CONFIRM = 1u << 9,
 	VERB_GRAPH = 1u << 10,
 	VERB_WATCH = 1u << 11,
-	VERB_ANY = 0xfff,
+	VERB_LEARN = 1u << 12,
+	VERB_ANY = 0x1fff,
 };
 
 struct verb {

@@ -60,6 +60,15 @@ const struct verb verbs[] = {
 	 "egress{}, ingress{}; of a packet logged_by, in, out, port, mac, fragment, icmp{}, quoted{},\n"
 	 "length; of a flow id, sent{}, answered{}; or event (watching, skipped, counted) and its own.\n",
 	 verb_watch},
+	{"learn", VERB_LEARN, 0, 0, "", "write the policy that what was seen would need",
+	 "What the daemon has seen between containers, outside and the host, by names: while something\n"
+	 "is in audit mode, or for the time of --for, everything that passes; always what is refused.\n"
+	 "Kept over restarts. --for waits for the time to be over; the daemon goes on without it, too.\n"
+	 "Only root may use --for and --reset.\n"
+	 "JSON: since, until, pairs[{from{}, to{} (kind (container, host, outside), project, service,\n"
+	 "name, address), protocol, port, port_last, published, allowed, audited, refused, first,\n"
+	 "last}], left_out, error.\n",
+	 verb_learn},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"
 	 "With --confirm, everything that changes from now on returns to what it was, unless\n"

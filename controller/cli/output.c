@@ -1,9 +1,12 @@
 #include "output.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "quaywall/mem.h"
@@ -24,6 +27,29 @@ void output_json(const json_t *value)
 {
 	json_dumpf(value, stdout, JSON_INDENT(2));
 	putchar('\n');
+}
+
+static int write_named(int fd, const char *name, const struct buf *text, struct error *err)
+{
+	int r = buf_write(text, fd);
+
+	return r < 0 ? error_set(err, r, "%s: %s", name, strerror(-r)) : 0;
+}
+
+/* Names and labels are nobody else's business: the mode holds for a file that was there, too. */
+static int write_file(const char *path, const struct buf *text, struct error *err)
+{
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	return write_named(fd, path, text, err);
+}
+
+int output_write(const char *path, const struct buf *text, struct error *err)
+{
+	return path ? write_file(path, text, err)
+		    : write_named(STDOUT_FILENO, "standard output", text, err);
 }
 
 void output_coloured(struct buf *out, const char *word, const char *text)

@@ -7,9 +7,14 @@
 #include <jansson.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/error.h"
 
 /* One JSON document and a newline on standard output. */
 void output_json(const json_t *value);
+
+/* TEXT into the file PATH, which others cannot read then, or on standard output where that is NULL. 0 or a negative
+ * errno. */
+int output_write(const char *path, const struct buf *text, struct error *err);
 
 /* TEXT with the colour that fits the verdict WORD ("allow", "audit", "deny", "mixed"); plain where
  * standard output is no terminal or NO_COLOR is set. */

@@ -193,8 +193,9 @@ char *plan_addresses_print(const struct plan *p, struct plan_addresses *a, const
 	n = a->len;
 	public = count_public(a);
 	if (a->others || public > PLAN_FEW) {
-		*ret_note = mem_printf("%zu%s public addresses, so anywhere", public,
-				       a->others ? " and more" : "");
+		*ret_note = a->others ? mem_strdup("more addresses than are kept apart, so "
+						   "anywhere")
+				      : mem_printf("%zu public addresses, so anywhere", public);
 		return mem_strdup(anywhere);
 	}
 	merge(p, a, 24, 64);

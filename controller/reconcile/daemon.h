@@ -229,6 +229,7 @@ void daemon_learn_forget(struct daemon *d);
 void daemon_learn_due(void *data);
 void daemon_learn_over(void *data);
 json_t *daemon_learn_json(const struct daemon *d);
+json_t *daemon_learn_answer(const struct daemon *d); /* all of it, for the policy to be written */
 
 /* ---- left_out.c ---- */
 

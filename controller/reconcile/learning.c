@@ -232,6 +232,53 @@ void daemon_learn_forget(struct daemon *d)
 
 /* ---- what is told ---- */
 
+/* Of labels, those that say who a container is: others may hold what is not for everybody. */
+static void drop_labels(struct model_container *c)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->nlabels; i++) {
+		if (model_label_is_identity(c->labels[i].key)) {
+			c->labels[kept++] = c->labels[i];
+			continue;
+		}
+		free(c->labels[i].key);
+		free(c->labels[i].value);
+	}
+	c->nlabels = kept;
+}
+
+/* Who is there now, as the policy's tests are held against it: a snapshot. */
+static json_t *snapshot_json(const struct daemon *d)
+{
+	CLEANUP_MODEL struct model *m = d->world.model ? model_copy(d->world.model) : model_new();
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < m->ncontainers; i++)
+		drop_labels(&m->containers[i]);
+	docker_snapshot_write(m, &text);
+	return json_string(buf_text(&text));
+}
+
+static json_t *names_json(const struct policy_set *set)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; set && i < set->ndocuments; i++)
+		json_array_append_new(names, reconcile_json_text(set->documents[i].name));
+	return names;
+}
+
+json_t *daemon_learn_answer(const struct daemon *d)
+{
+	json_t *answer = learn_table_json(d->learning.table);
+
+	json_object_update_missing_new(answer, daemon_learn_json(d));
+	json_object_set_new(answer, "policies", names_json(d->world.policies));
+	json_object_set_new(answer, "snapshot", snapshot_json(d));
+	return answer;
+}
+
 json_t *daemon_learn_json(const struct daemon *d)
 {
 	const struct learning *l = &d->learning;

@@ -16,8 +16,7 @@
 
 #define LEARNING_FILE	  "learned"
 #define LEARNING_PAIRS	  8192
-#define LEARNING_SIZE_MAX (16u << 20)  /* of the file: a multiple of what that many pairs take */
-#define LEARNING_FOR_MAX  (30 * 86400) /* s: the longest `learn --for` */
+#define LEARNING_SIZE_MAX (16u << 20) /* of the file: a multiple of what that many pairs take */
 
 struct learning {
 	struct learn_table *table; /* NULL before daemon_learn_open() */

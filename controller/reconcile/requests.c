@@ -182,15 +182,52 @@ static json_t *request_watch(struct daemon *d, const json_t *request)
 	return refusal(QUAYWALL_UNREACHABLE, "too many watch already");
 }
 
+static json_t *request_learn(struct daemon *d, const json_t *request)
+{
+	(void)request;
+	if (!d->learning.table || !d->world.model || d->skeleton)
+		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
+	return result(QUAYWALL_FINE, daemon_learn_answer(d));
+}
+
+static json_t *request_learn_for(struct daemon *d, const json_t *request)
+{
+	const json_t *seconds = json_object_get(request, "seconds");
+	json_int_t n = json_integer_value(seconds);
+
+	if (!json_is_integer(seconds) || n < 1 || n > RECONCILE_LEARN_MAX)
+		return refusal(QUAYWALL_USAGE,
+			       "\"seconds\" is no number of seconds (at most 30 days)");
+	if (d->world.settings && d->world.settings->flows == FLOWS_NEVER)
+		return refusal(QUAYWALL_USAGE,
+			       "the settings say `flows: never`, so nothing that passes is seen");
+	daemon_learn_for(d, (unsigned)n);
+	return result(QUAYWALL_FINE, daemon_learn_json(d));
+}
+
+static json_t *request_learn_forget(struct daemon *d, const json_t *request)
+{
+	(void)request;
+	daemon_learn_forget(d);
+	return result(QUAYWALL_FINE, daemon_learn_json(d));
+}
+
 static const struct request {
 	const char *verb;
 	bool for_root; /* it changes something */
 	json_t *(*serve)(struct daemon *d, const json_t *request);
 } requests[] = {
-	{"status", false, request_status}, {"explain", false, request_explain},
-	{"graph", false, request_graph},   {"plan", false, request_plan},
-	{"reload", true, request_reload},  {"confirm", true, request_confirm},
-	{"flush", true, request_flush},	   {"watch", false, request_watch},
+	{"status", false, request_status},
+	{"explain", false, request_explain},
+	{"graph", false, request_graph},
+	{"plan", false, request_plan},
+	{"reload", true, request_reload},
+	{"confirm", true, request_confirm},
+	{"flush", true, request_flush},
+	{"watch", false, request_watch},
+	{"learn", false, request_learn},
+	{"learn-for", true, request_learn_for},
+	{"learn-forget", true, request_learn_forget},
 };
 
 json_t *daemon_request(void *data, const json_t *request, uid_t uid)

@@ -10,8 +10,8 @@
  *  - what is not as the files say is said loudly, in `status` and in the log.
  *
  * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
- * "confirm" | "flush" | "plan" | "explain" | "graph", …}; explain takes "from", "to" and "port" (strings as on the
- * command line), graph "from" and "to" if any, reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
+ * "confirm" | "flush" | "plan" | "explain" | "graph" | "learn" | "learn-for" | "learn-forget", …}; explain takes "from", "to" and "port" (strings as on the
+ * command line), graph "from" and "to" if any, learn-for "seconds", reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
  * which the daemon closes.
  */
 #pragma once
@@ -34,8 +34,9 @@ enum reconcile_exit {
 };
 
 #define RECONCILE_CONFIG       "/etc/quaywall/quaywall.yaml"
-#define RECONCILE_CONFIRM_MAX  (7 * 86400) /* s: the longest trial */
-#define RECONCILE_REQUEST_SIZE 65536	   /* the longest line of the control socket's clients */
+#define RECONCILE_CONFIRM_MAX  (7 * 86400)  /* s: the longest trial */
+#define RECONCILE_LEARN_MAX    (30 * 86400) /* s: the longest `learn --for` */
+#define RECONCILE_REQUEST_SIZE 65536	    /* the longest line of the control socket's clients */
 
 /* What the command line says. NULL: the settings' own value. */
 struct reconcile_options {

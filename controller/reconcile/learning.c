@@ -159,6 +159,28 @@ void daemon_learn_flow(struct daemon *d, const struct flow *f, enum flow_verdict
 		note_change(l);
 }
 
+static bool same_tuple(const struct flow_tuple *a, const struct flow_tuple *b)
+{
+	return addr_equal(&a->src, &b->src) && addr_equal(&a->dst, &b->dst) &&
+	       a->protocol == b->protocol && a->sport == b->sport && a->dport == b->dport;
+}
+
+/* What audit lets pass is logged at each end that would refuse it, one right behind the other. */
+static bool is_second_half(struct daemon *d, const struct flow_packet *p, const struct flow *f)
+{
+	struct learning *l = &d->learning;
+	struct verdict v;
+
+	compile_verdict(d->world.compiled, f, &v);
+	if (l->half && same_tuple(&l->audited, &p->tuple)) {
+		l->half = false;
+		return true;
+	}
+	l->half = v.egress.verdict == FLOW_AUDIT && v.ingress.verdict == FLOW_AUDIT;
+	l->audited = p->tuple;
+	return false;
+}
+
 /* What passes comes from conntrack, where it is followed: the log has a rate. */
 void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
 			 const struct record_interfaces *names)
@@ -168,7 +190,9 @@ void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
 
 	if (!d->world.compiled || !record_flow(d->world.compiled, p, names, &f, &verdict))
 		return;
-	if (verdict == FLOW_DENY || !d->accepted.events)
+	if (verdict != FLOW_DENY && d->accepted.events)
+		return;
+	if (verdict != FLOW_AUDIT || !is_second_half(d, p, &f))
 		daemon_learn_flow(d, &f, verdict);
 }
 

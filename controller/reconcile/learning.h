@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "quaywall/flow.h"
 #include "quaywall/learn.h"
 #include "loop.h"
 
@@ -23,6 +24,8 @@ struct learning {
 	time_t since;		   /* that it was begun */
 	time_t until; /* of the last `learn --for`; 0: none. Wall clock, as it outlives boots */
 	bool changed; /* since it was written */
+	bool half;    /* `audited` was logged at one end, and comes again */
+	struct flow_tuple audited;
 	struct loop_timer write_timer, over_timer;
 	char *error; /* why it is not kept, or was begun anew */
 };

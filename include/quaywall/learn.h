@@ -89,8 +89,8 @@ int learn_pair_compare(const struct learn_pair *a, const struct learn_pair *b);
 /* ---- the policy ---- */
 
 struct learn_wish {
-	const char *project; /* the document of this project alone; NULL: all */
-	bool refused;	     /* what was only ever refused is to be allowed, too */
+	const char *project;	  /* the document of this project alone; NULL: all */
+	bool refused;		  /* what was only ever refused is to be allowed, too */
 	const char *const *names; /* of documents in force: not to be given again */
 	size_t nnames;
 };

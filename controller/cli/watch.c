@@ -145,18 +145,21 @@ static void add_reason(struct buf *out, const json_t *record)
 		buf_printf(out, "  %s", rule);
 }
 
-static bool is_rule(const json_t *consent)
+/* How much a consent tells: a rule's the most, nothing where that end is not judged. */
+static int weight(const json_t *consent)
 {
-	return strstr(output_text(consent, "reason"), "-rule") != NULL;
+	const char *reason = output_text(consent, "reason");
+
+	return strstr(reason, "-rule") ? 2 : strcmp(reason, "not-judged") ? 1 : 0;
 }
 
-/* The consent that tells the most: a rule's, and of two the destination's. */
-static const json_t *deciding_rule(const json_t *record)
+/* Of two that tell as much, the destination's. */
+static const json_t *deciding_consent(const json_t *record)
 {
 	const json_t *egress = json_object_get(record, "egress");
 	const json_t *ingress = json_object_get(record, "ingress");
 
-	return is_rule(egress) && !is_rule(ingress) ? egress : ingress;
+	return weight(egress) > weight(ingress) ? egress : ingress;
 }
 
 static void add_counted(struct buf *out, const char *what, const json_t *counted)
@@ -176,7 +179,7 @@ static void add_state(struct buf *out, const json_t *record)
 		add_counted(out, "sent", json_object_get(record, "sent"));
 		add_counted(out, "answered", json_object_get(record, "answered"));
 	} else if (!*output_text(record, "why")) {
-		buf_printf(out, "  %s", output_text(deciding_rule(record), "text"));
+		buf_printf(out, "  %s", output_text(deciding_consent(record), "text"));
 	}
 }
 

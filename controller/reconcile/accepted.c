@@ -24,6 +24,7 @@
 #define BUDGET_PERMILLE 80
 #define BUDGET_US	200000
 #define BUDGET_LINES_US (BUDGET_US / 2)
+#define KEPT_LINES	16 /* of a batch, for who watches later */
 #define BUDGET_STEP	16 /* the clock is looked at once in so many events */
 
 /* ---- what it may cost ---- */
@@ -33,6 +34,7 @@ struct batch {
 	struct cut_view view;
 	struct timespec now;
 	bool wants_lines;
+	unsigned kept;	  /* lines, where nobody wants them now */
 	int64_t began_us; /* of the thread's CPU time */
 	unsigned since;	  /* events since the clock was looked at */
 	int64_t left_us;
@@ -174,7 +176,7 @@ static void take(struct batch *b, const struct flow_event *event, enum record_st
 	a->found += state == RECORD_FOUND;
 	if (state != RECORD_ENDS && v.verdict != FLOW_DENY)
 		daemon_learn_flow(b->d, &f, v.verdict);
-	if (b->wants_lines && left > BUDGET_LINES_US)
+	if (left > BUDGET_LINES_US && (b->wants_lines || b->kept++ < KEPT_LINES))
 		tell(b, &f, event, state, &v);
 	else if (b->wants_lines)
 		a->not_told++;

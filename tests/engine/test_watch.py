@@ -20,6 +20,27 @@ publish:
 """
 
 
+Record = dict[str, Any]
+
+
+class Seen:
+    """What the daemon remembers."""
+
+    def __init__(self, q: Quaywall, *options: str) -> None:
+        self.q = q
+        self.options = ["watch", "--last", "999", *options]
+
+    def records(self, *options: str) -> list[Record]:
+        return [json.loads(line) for line in self.q.verb(*self.options, "--json", *options).splitlines()]
+
+    def one(self, *options: str) -> Record:
+        for _ in range(50):
+            if records := self.records(*options):
+                return records[0]
+            time.sleep(0.1)
+        raise AssertionError(f"{options}: not among\n" + self.q.verb(*self.options))
+
+
 @pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 def test_every_road(world: World, quaywall: Make, family: int) -> None:
     """Between containers, out, to the host, and from outside to a published port (over IPv6 by docker-proxy or DNAT)."""
@@ -41,17 +62,7 @@ def test_every_road(world: World, quaywall: Make, family: int) -> None:
         ]
     )
 
-    def found(*options: str) -> list[dict[str, Any]]:
-        lines = q.verb("watch", "--last", "999", "--json", "--refused", *options).splitlines()
-        return [json.loads(line) for line in lines]
-
-    def one(*options: str) -> dict[str, Any]:
-        for _ in range(50):
-            if records := found(*options):
-                return records[0]
-            time.sleep(0.1)
-        raise AssertionError(f"{options}: not among\n" + q.verb("watch", "--last", "999"))
-
+    one = Seen(q, "--refused").one
     record = one("--from", "shop/web", "--to", "shop/db", "--port", "80")
     assert (record["from"]["address"], record["to"]["address"]) == (web, db)
     assert record["from"]["container"] == "shop-web-1" and record["to"]["network"] == "front"
@@ -64,4 +75,37 @@ def test_every_road(world: World, quaywall: Make, family: int) -> None:
     record = one("--from", "world", "--to", "shop/web", "--port", "8080")
     assert (record["from"]["address"], record["published"], record["ports"]) == (stranger, 8080, "80/tcp")
     assert record["ingress"]["reason"] == "not-published" and record["to"]["container"] == "shop-web-1"
+    q.check_alive()
+
+
+@pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
+def test_flows_that_pass(world: World, quaywall: Make, family: int) -> None:
+    """The same roads, where rules let the flows pass: the published port is told, also where docker-proxy relays."""
+    q = quaywall(world.bed)
+    q.configure({"flows": "always"})
+    lan = world.lan
+    host, outside = (lan.host4, lan.addr4) if family == 4 else (lan.host6, lan.addr6)
+    web, db = world.web.addr(family), world.db.addr(family)
+    q.policy("shop", POLICY.replace("from: 192.0.2.2", f'from: "{outside}"'))
+    q.start()
+    answers = reach_all(
+        [
+            Ask(world.web.place, db, "tcp", 5432),
+            Ask(lan, host, "tcp", 8080, source=outside),
+            Ask(world.other.place, outside, "udp", 53),
+        ]
+    )
+    assert [a.word for a in answers[:2]] == ["ok", "ok"]
+    one = Seen(q, "--all").one
+    record = one("--from", web, "--to", "shop/db", "--port", "5432")
+    assert (record["verdict"], record["state"]) == ("accepted", "begins")
+    assert (record["from"]["address"], record["to"]["address"]) == (web, db)
+    assert record["egress"]["where"] == record["ingress"]["where"] == "shop.yaml:4"
+    record = one("--from", outside, "--to", "shop/web", "--port", "8080")
+    assert (record["from"]["address"], record["published"], record["ports"]) == (outside, 8080, "80/tcp")
+    assert record["ingress"]["reason"] == "publish-rule" and record["ingress"]["where"] == "shop.yaml:6"
+    record = one("--to", outside, "--port", "53/udp")
+    assert record["egress"]["reason"] == "not-isolated"
+    flows = q.status()["flows"]
+    assert flows["losses"] == flows["not_judged"] == 0
     q.check_alive()

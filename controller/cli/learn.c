@@ -118,28 +118,11 @@ static int write_policy(const struct arguments *a, const json_t *answer, struct 
 
 /* ---- the pairs ---- */
 
-static void say_time(json_t *pair, const char *key)
-{
-	time_t at = json_integer_value(json_object_get(pair, key));
-	char text[32] = "";
-	struct tm tm;
-
-	if (gmtime_r(&at, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_object_set_new(pair, key, json_string(text));
-}
-
 static int write_json(const struct arguments *a, json_t *answer, struct error *err)
 {
 	CLEANUP_FREE char *text = NULL;
 	CLEANUP_BUF struct buf out = BUF_INIT;
-	json_t *pair;
-	size_t i;
 
-	json_array_foreach(json_object_get(answer, "pairs"), i, pair) {
-		say_time(pair, "first");
-		say_time(pair, "last");
-	}
 	json_object_del(answer, "snapshot");
 	json_object_del(answer, "policies");
 	text = json_dumps(answer, JSON_INDENT(2));

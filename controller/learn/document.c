@@ -62,6 +62,18 @@ static json_t *protocol_json(uint8_t protocol)
 	return json_integer(protocol);
 }
 
+#define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
+
+static json_t *time_json(time_t at)
+{
+	char text[32] = "";
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm))
+		strftime(text, sizeof(text), TIME_FORMAT, &tm);
+	return json_string(text);
+}
+
 json_t *learn_pair_json(const struct learn_pair *p)
 {
 	json_t *j = json_pack("{s:o, s:o, s:o}", "from", end_json(&p->from), "to", end_json(&p->to),
@@ -76,8 +88,8 @@ json_t *learn_pair_json(const struct learn_pair *p)
 	json_object_set_new(j, "allowed", json_integer((json_int_t)p->allowed));
 	json_object_set_new(j, "audited", json_integer((json_int_t)p->audited));
 	json_object_set_new(j, "refused", json_integer((json_int_t)p->refused));
-	json_object_set_new(j, "first", json_integer(p->first));
-	json_object_set_new(j, "last", json_integer(p->last));
+	json_object_set_new(j, "first", time_json(p->first));
+	json_object_set_new(j, "last", time_json(p->last));
 	return j;
 }
 
@@ -193,21 +205,32 @@ static bool take_protocol(const json_t *j, uint8_t *ret)
 	return true;
 }
 
+static bool take_time(const json_t *j, time_t *ret)
+{
+	struct tm tm = {0};
+	const char *end =
+		json_is_string(j) ? strptime(json_string_value(j), TIME_FORMAT, &tm) : NULL;
+	time_t at = end ? timegm(&tm) : -1;
+
+	if (!end || *end || at < 0 || at > TIME_MAX)
+		return false;
+	*ret = at;
+	return true;
+}
+
 static bool take_counts(const json_t *j, struct learn_pair *p)
 {
-	int64_t allowed, audited, refused, first, last;
+	int64_t allowed, audited, refused;
 
 	if (!take_number(json_object_get(j, "allowed"), 0, COUNT_MAX, &allowed) ||
 	    !take_number(json_object_get(j, "audited"), 0, COUNT_MAX, &audited) ||
 	    !take_number(json_object_get(j, "refused"), 0, COUNT_MAX, &refused) ||
-	    !take_number(json_object_get(j, "first"), 0, TIME_MAX, &first) ||
-	    !take_number(json_object_get(j, "last"), first, TIME_MAX, &last))
+	    !take_time(json_object_get(j, "first"), &p->first) ||
+	    !take_time(json_object_get(j, "last"), &p->last) || p->last < p->first)
 		return false;
 	p->allowed = (uint64_t)allowed;
 	p->audited = (uint64_t)audited;
 	p->refused = (uint64_t)refused;
-	p->first = first;
-	p->last = last;
 	return p->allowed || p->audited || p->refused;
 }
 

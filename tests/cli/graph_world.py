@@ -66,8 +66,8 @@ def make_world(folder: Path, identities: int, replicas: int = 1, policies: bool 
     return ["--snapshot", str(folder / "snapshot.json"), "--policies", str(folder / "policies")]
 
 
-def pair(source: Any, target: Any, port: int, **counts: int) -> Any:
-    none = {"allowed": 0, "audited": 0, "refused": 0, "first": 1700000000, "last": 1700000100}
+def pair(source: Any, target: Any, port: int, **counts: Any) -> Any:
+    none = {"allowed": 0, "audited": 0, "refused": 0, "first": "2026-11-30T09:00:00Z", "last": "2026-11-30T09:00:01Z"}
     return {"from": source, "to": target, "protocol": "tcp", "port": port} | none | counts
 
 
@@ -76,7 +76,7 @@ def add_traffic(folder: Path, args: list[str], project: str) -> list[str]:
     of = lambda service, p=project: {"kind": "container", "project": p, "service": service}  # noqa: E731
     outside = {"kind": "outside", "address": "203.0.113.9"}
     pairs = [
-        pair(of("web"), of("api"), 8080, allowed=7, last=1700000200),
+        pair(of("web"), of("api"), 8080, allowed=7, last="2026-11-30T09:12:08Z"),
         pair(of("web"), of("db"), 22, refused=2),
         pair(outside, of("web"), 80, published=8000, allowed=3),
         pair(of("worker"), {"kind": "host"}, 53, audited=1),

@@ -114,7 +114,8 @@ def test_what_was_seen(program: Program) -> None:
     args = add_traffic(program.folder, make_world(program.folder, 5), "shop")
     answer = json.loads(program.out("graph", "--json", *args))
     assert cell(answer, "shop/web", "shop/api")["seen"] == {
-        "passed": 7, "audited": 0, "refused": 0, "ports": ["8080/tcp"], "refused_ports": [], "last": "2023-11-14T22:16:40Z"
+        "passed": 7, "audited": 0, "refused": 0, "ports": ["8080/tcp"], "refused_ports": [],
+        "last": "2026-11-30T09:12:08Z"
     }  # fmt: skip
     tried = cell(answer, "shop/web", "shop/db")["seen"]
     assert (tried["passed"], tried["refused"], tried["refused_ports"]) == (0, 2, ["22/tcp"])

@@ -290,6 +290,9 @@ def test_the_graph_shows_what_was_seen(bridge: Bridge, watch: Callable[..., Watc
     (found,) = cells
     assert found["seen"]["ports"] == ["5432/tcp"] and found["seen"]["refused_ports"] == ["22/tcp"]
     assert "5432+!" in bridge.daemon.verb("graph")
+    kept = bridge.daemon.folder / "seen.json"
+    kept.write_text(bridge.daemon.verb("learn", "--json"), encoding="utf-8")
+    assert "5432+!" in bridge.daemon.offline("graph", "--traffic", str(kept))
 
 
 def test_flows_that_were_there(bridge: Bridge, watch: Callable[..., Watch]) -> None:

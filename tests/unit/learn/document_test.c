@@ -9,7 +9,9 @@
 #include "quaywall/learn.h"
 #include "quaywall/mem.h"
 
-#define COUNTS "\"allowed\":1,\"audited\":2,\"refused\":3,\"first\":10,\"last\":20"
+#define TIMES(first, last) \
+	"\"first\":\"1970-01-01T00:00:" first "Z\",\"last\":\"1970-01-01T00:00:" last "Z\""
+#define COUNTS "\"allowed\":1,\"audited\":2,\"refused\":3," TIMES("10", "20")
 #define WEB    "{\"kind\":\"container\",\"project\":\"shop\",\"service\":\"web\"}"
 #define HOST   "{\"kind\":\"host\"}"
 #define TEN    "{\"kind\":\"outside\",\"address\":\"10.0.0.1\"}"
@@ -90,12 +92,13 @@ static const char *const bad[] = {
 	PAIR(WEB, HOST, "\"protocol\":\"tcp\",\"port\":65536," COUNTS),
 	PAIR(WEB, HOST, "\"protocol\":\"tcp\",\"port\":9,\"port_last\":8," COUNTS),
 	PAIR(WEB, HOST, TCP "\"published\":80," COUNTS),
-	PAIR(WEB, HOST, TCP "\"allowed\":0,\"audited\":0,\"refused\":0,\"first\":1,\"last\":2"),
-	PAIR(WEB, HOST, TCP "\"allowed\":-1,\"audited\":0,\"refused\":0,\"first\":1,\"last\":2"),
-	PAIR(WEB, HOST, TCP "\"allowed\":1,\"audited\":0,\"refused\":0,\"first\":3,\"last\":2"),
+	PAIR(WEB, HOST, TCP "\"allowed\":0,\"audited\":0,\"refused\":0," TIMES("01", "02")),
+	PAIR(WEB, HOST, TCP "\"allowed\":-1,\"audited\":0,\"refused\":0," TIMES("01", "02")),
+	PAIR(WEB, HOST, TCP "\"allowed\":1,\"audited\":0,\"refused\":0," TIMES("03", "02")),
 	PAIR(WEB, HOST,
-	     TCP "\"allowed\":1,\"audited\":0,\"refused\":0,\"first\":0,\"last\":300000000000"),
-	PAIR(WEB, HOST, TCP "\"allowed\":1,\"refused\":0,\"first\":1,\"last\":2"),
+	     TCP
+	     "\"allowed\":1,\"audited\":0,\"refused\":0,\"first\":\"1970-01-01T00:00:00Z\",\"last\":\"11476-08-21T05:20:00Z\""),
+	PAIR(WEB, HOST, TCP "\"allowed\":1,\"refused\":0," TIMES("01", "02")),
 	"{\"pairs\":[{\"from\":" WEB ",\"to\":" HOST "," TCP COUNTS "},"
 	"{\"from\":" WEB ",\"to\":" HOST "," TCP COUNTS "}],\"left_out\":0}",
 };

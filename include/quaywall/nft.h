@@ -89,6 +89,44 @@ struct nft_writer {
  * transaction takes, so it is there once an nft_apply() after the change is done. */
 void nft_monitor_writer(const struct nft *n, struct nft_writer *ret);
 
+/* ---- counters ---- */
+
+/* What one rule counted, or all elements of one set with the same comment. Strings are good while it is told. */
+struct nft_count {
+	uint8_t family;
+	const char *set;   /* NULL: a rule */
+	const char *chain; /* of a rule */
+	const char *comment;
+	enum ruleset_verdict verdict; /* of a rule; VERDICT_NONE where it has none of its own */
+	const char *target;	      /* of VERDICT_JUMP and _GOTO, or NULL */
+	uint64_t packets, bytes;
+};
+
+/* One reading of all counters, piece by piece, as there may be a hundred thousand of them: by a connection of its own,
+ * so that transactions and dumps go on beside it. */
+struct nft_counters;
+
+/* Begins a reading of TABLES, which need not stay: of the rules that have a comment and a counter, and of the sets with
+ * SET_COUNTER. NETNS_FD as in nft_open(). */
+int nft_counters_open(int netns_fd, const struct ruleset *const *tables, size_t len,
+		      struct nft_counters **ret, struct error *err);
+void nft_counters_close(struct nft_counters *c);   /* at any time */
+int nft_counters_fd(const struct nft_counters *c); /* readable: nft_counters_read() */
+
+/* Reads a piece, without waiting, and calls EACH for what is complete with it: a table's rules, a set. Returns 1 where
+ * there is more to come, 0 at the end; -EINTR where writers disturb it all the time, or another negative errno. After an
+ * error nothing of this reading counts. A set that has gone meanwhile is left out. */
+int nft_counters_read(struct nft_counters *c,
+		      void (*each)(const struct nft_count *count, void *data), void *data,
+		      struct error *err);
+
+static inline void nft_counters_cleanup(struct nft_counters **c)
+{
+	nft_counters_close(*c);
+}
+
+#define CLEANUP_NFT_COUNTERS __attribute__((cleanup(nft_counters_cleanup)))
+
 static inline void nft_cleanup(struct nft **n)
 {
 	nft_close(*n);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../controller/nft/counted.h"
 #include "../../controller/nft/decode.h"
 #include "quaywall/mem.h"
 
@@ -31,6 +32,12 @@ static void decode(const struct nlmsghdr *m, struct ruleset_set *s)
 	decode_elements_finish(&reading);
 }
 
+static void take_element(const struct counted_element *e, void *data)
+{
+	if (e->comment)
+		buf_str(data, e->comment);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		decode(m, ruleset_add_set(r, sets[i].name, sets[i].flags, sets[i].fields,
 					  sets[i].nfields));
+	counted_elements(m, take_element, &text);
 	ruleset_sort(r);
 	ruleset_print(r, &text);
 	return 0;

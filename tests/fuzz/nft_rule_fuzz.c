@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../controller/nft/counted.h"
 #include "../../controller/nft/decode.h"
 #include "quaywall/mem.h"
 
@@ -161,12 +162,20 @@ static struct nlmsghdr *header(char *space, uint16_t type)
 	return nftnl_nlmsg_build_hdr(space, type, 1, 0, 0);
 }
 
+/* Reads every byte that it is given. */
+static void take_counted(const struct counted_rule *rule, void *data)
+{
+	*(size_t *)data += strlen(rule->chain) + (rule->comment ? strlen(rule->comment) : 0) +
+			   (rule->target ? strlen(rule->target) : 0);
+}
+
 static void try_rule(struct source *s, char *space, struct ruleset *r)
 {
 	struct nlmsghdr *m = header(space, NFT_MSG_NEWRULE);
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 	uint8_t notes[16] = {0};
 	uint32_t len = take(s) % (sizeof(notes) + 1);
+	size_t strings = 0;
 
 	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, "quaywall");
 	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, take_name(s));
@@ -184,6 +193,9 @@ static void try_rule(struct source *s, char *space, struct ruleset *r)
 	nftnl_rule_nlmsg_build_payload(m, rule);
 	nftnl_rule_free(rule);
 	decode_rule(m, r);
+	counted_rule(m, take_counted, &strings);
+	if (strings == SIZE_MAX)
+		abort();
 }
 
 static void try_set(struct source *s, char *space, struct ruleset *r)

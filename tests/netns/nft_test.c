@@ -674,6 +674,142 @@ static void test_deleting_what_is_not_there_is_fine(void **state)
 	assert_int_equal(nft_delete_tables(n, "quaywall", &err), 0);
 }
 
+/* ---- counters ---- */
+
+static const char counting[] =
+	"table inet quaywall {\n"
+	"  set s { type ipv4_addr; counter; elements = {\n"
+	"    10.0.0.1 counter packets 5 bytes 50 comment \"a.yaml:1\",\n"
+	"    10.0.0.2 counter packets 7 bytes 70 comment \"a.yaml:2 two\",\n"
+	"    10.0.0.3 counter packets 1 bytes 10 comment \"a.yaml:1\", 10.0.0.4 } }\n"
+	"  set r { type ipv4_addr; flags interval; counter; elements = {\n"
+	"    10.1.0.0/16 counter packets 4294967296 bytes 3 comment \"a.yaml:3\" } }\n"
+	"  set quiet { type ipv4_addr; elements = { 10.0.0.1 comment \"a.yaml:9\" } }\n"
+	"  chain refuse { counter packets 3 bytes 30\n counter packets 9 bytes 90 drop\n }\n"
+	"  chain c {\n"
+	"    ip saddr @s counter packets 2 bytes 20 goto refuse comment \"a.yaml:4 end\"\n"
+	"    ip saddr @r counter packets 8 bytes 80\n"
+	"    ip saddr @quiet return comment \"a.yaml:5\"\n"
+	"  }\n"
+	"}\n";
+
+static void print_count(const struct nft_count *c, void *data)
+{
+	if (c->set)
+		buf_printf(data, "%s", c->set);
+	else
+		buf_printf(data, "%s:%d:%s", c->chain, (int)c->verdict, c->target);
+	buf_printf(data, " %s %llu/%llu\n", c->comment, (unsigned long long)c->packets,
+		   (unsigned long long)c->bytes);
+}
+
+static struct nft_counters *begin_counters(struct nft *n)
+{
+	struct ruleset *table CLEANUP_RULESET = dump(n);
+	const struct ruleset *const tables[] = {table};
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	struct nft_counters *c = NULL;
+
+	if (nft_counters_open(-1, tables, 1, &c, &err) < 0)
+		fail_msg("%s", error_text(&err));
+	return c;
+}
+
+/* Returns in how many pieces. */
+static size_t end_counters(struct nft_counters *c, struct buf *text)
+{
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	size_t pieces = 1;
+	int r;
+
+	while ((r = nft_counters_read(c, print_count, text, &err)) > 0) {
+		assert_true(is_readable(nft_counters_fd(c)));
+		pieces++;
+	}
+	if (r < 0)
+		fail_msg("%s", error_text(&err));
+	nft_counters_close(c);
+	return pieces;
+}
+
+static void test_counters(void **state)
+{
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	struct nft *n CLEANUP_NFT = open_here();
+	struct buf text CLEANUP_BUF = BUF_INIT;
+	uint64_t packets = 1;
+
+	(void)state;
+	assert_int_equal(sandbox_nft_load(counting), 0);
+	end_counters(begin_counters(n), &text);
+	assert_string_equal(buf_text(&text), "c:5:refuse a.yaml:4 end 2/20\n"
+					     "r a.yaml:3 4294967296/3\n"
+					     "s a.yaml:1 6/60\n"
+					     "s a.yaml:2 two 7/70\n");
+	assert_int_equal(nft_chain_packets(n, "quaywall", INET, "refuse", &packets, &err), 0);
+	assert_int_equal(packets, 3);
+	assert_int_equal(nft_chain_packets(n, "quaywall", INET, "none", &packets, &err), 0);
+	assert_int_equal(packets, 0);
+	assert_int_equal(nft_chain_packets(n, "other", INET, "refuse", &packets, &err), 0);
+	assert_int_equal(packets, 0);
+}
+
+/* What came in between is neither counted twice nor forgotten; what has gone is left out. */
+static void test_counters_beside_a_writer(void **state)
+{
+	struct nft *n CLEANUP_NFT = open_here();
+	struct buf text CLEANUP_BUF = BUF_INIT;
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	struct nft_counters *c;
+
+	(void)state;
+	assert_int_equal(sandbox_nft_load(counting), 0);
+	c = begin_counters(n);
+	assert_int_equal(sandbox_nft(NULL,
+				     "flush chain inet quaywall c; delete set inet quaywall r;"
+				     " add element inet quaywall s { 10.0.0.9 counter packets "
+				     "100 bytes 100 comment \"a.yaml:1\" }",
+				     NULL),
+			 0);
+	end_counters(c, &text);
+	assert_string_equal(buf_text(&text), "s a.yaml:1 106/160\n"
+					     "s a.yaml:2 two 7/70\n");
+	/* One that is given up keeps nobody. */
+	c = begin_counters(n);
+	assert_int_equal(nft_counters_read(c, print_count, &text, &err), 1);
+	nft_counters_close(c);
+}
+
+static void add_up(const struct nft_count *c, void *data)
+{
+	*(uint64_t *)data += c->packets;
+}
+
+/* Many elements come in pieces, each of one message of the kernel. */
+static void test_counters_of_a_big_set(void **state)
+{
+	struct error err CLEANUP_ERROR = ERROR_INIT;
+	struct nft *n CLEANUP_NFT = open_here();
+	struct buf text CLEANUP_BUF = BUF_INIT;
+	struct nft_counters *c;
+	uint64_t packets = 0;
+	size_t pieces = 1;
+
+	(void)state;
+	buf_str(&text, "table inet quaywall {\n set s {\n type ipv4_addr; counter; elements = {\n");
+	for (unsigned i = 0; i < 20000; i++)
+		buf_printf(&text, "10.0.%u.%u counter packets 3 bytes 0 comment \"a.yaml:%u\",\n",
+			   i / 250, i % 250, i % 7);
+	buf_str(&text, "}\n}\n}\n");
+	assert_int_equal(sandbox_nft_load(buf_text(&text)), 0);
+	c = begin_counters(n);
+	while (nft_counters_read(c, add_up, &packets, &err) > 0)
+		pieces++;
+	nft_counters_close(c);
+	assert_int_equal(packets, 60000);
+	assert_in_range(pieces, 40, 1000);
+}
+
 #define IN_SANDBOX(test) cmocka_unit_test_setup(test, enter)
 
 int main(void)
@@ -699,6 +835,9 @@ int main(void)
 		IN_SANDBOX(test_probing_for_ownership_changes_nothing),
 		IN_SANDBOX(test_another_namespace),
 		IN_SANDBOX(test_deleting_what_is_not_there_is_fine),
+		IN_SANDBOX(test_counters),
+		IN_SANDBOX(test_counters_beside_a_writer),
+		IN_SANDBOX(test_counters_of_a_big_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

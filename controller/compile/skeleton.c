@@ -26,7 +26,8 @@
  * counter
  * limit name "log_rate" log prefix "quaywall WHAT" group 86
  *
- * The difference of the two is what the limit left out. So the first stands also where `counters` is off.
+ * The difference of the two is what the limit left out: so the first stands beside the second also where `counters` is
+ * off, and beside the other counters where nothing is logged.
  */
 void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what)
 {
@@ -34,9 +35,10 @@ void write_log(const struct writer *w, struct ruleset_chain *chain, const char *
 	CLEANUP_FREE char *prefix = mem_printf("quaywall %s", what);
 	struct ruleset_rule *rule;
 
+	if (s->log_rate || s->counters)
+		rule_expr(ruleset_add_rule(chain, NULL), EXPR_COUNTER);
 	if (!s->log_rate)
 		return;
-	rule_expr(ruleset_add_rule(chain, NULL), EXPR_COUNTER);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_LIMIT, LIMIT_LOG);
 	ruleset_add_expr(rule, &(struct ruleset_expr) {

@@ -66,7 +66,7 @@ static void take_rule(const struct counted_rule *rule, void *data)
 	struct nft_counters *c = data;
 	struct found f = {.verdict = rule->verdict, .packets = rule->packets, .bytes = rule->bytes};
 
-	if (!rule->comment || c->found.len == FOUND_MAX)
+	if (c->found.len == FOUND_MAX)
 		return;
 	f.chain = mem_strdup(rule->chain);
 	f.comment = mem_strdup(rule->comment);

@@ -210,8 +210,8 @@ void compile_port_bounds(const struct compiled *c, size_t from, size_t to, uint8
 
 #define COMPILE_COUNTED 7
 
-/* A chain of the rulesets whose first rule counts all packets that come there, where `log.rate` is not 0. What follows
- * logs them with "quaywall WORD" as the whole prefix, as many as the rate allows. */
+/* A chain of the rulesets whose first rule counts all packets that come there (unless `log.rate` is 0 and `counters` off). What
+ * follows logs them with "quaywall WORD" as the whole prefix, as many as the rate allows. */
 struct compile_counted {
 	uint8_t family; /* NFPROTO_* */
 	const char *chain;

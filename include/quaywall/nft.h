@@ -94,9 +94,9 @@ void nft_monitor_writer(const struct nft *n, struct nft_writer *ret);
 /* What one rule counted, or all elements of one set with the same comment. Strings are good while it is told. */
 struct nft_count {
 	uint8_t family;
-	const char *set;   /* NULL: a rule */
-	const char *chain; /* of a rule */
-	const char *comment;
+	const char *set;	      /* NULL: a rule */
+	const char *chain;	      /* of a rule */
+	const char *comment;	      /* of a rule perhaps NULL */
 	enum ruleset_verdict verdict; /* of a rule; VERDICT_NONE where it has none of its own */
 	const char *target;	      /* of VERDICT_JUMP and _GOTO, or NULL */
 	uint64_t packets, bytes;
@@ -106,8 +106,8 @@ struct nft_count {
  * so that transactions and dumps go on beside it. */
 struct nft_counters;
 
-/* Begins a reading of TABLES, which need not stay: of the rules that have a comment and a counter, and of the sets with
- * SET_COUNTER. NETNS_FD as in nft_open(). */
+/* Begins a reading of TABLES, which need not stay: of the rules that have a counter, and of the elements with a
+ * comment in sets with SET_COUNTER. NETNS_FD as in nft_open(). */
 int nft_counters_open(int netns_fd, const struct ruleset *const *tables, size_t len,
 		      struct nft_counters **ret, struct error *err);
 void nft_counters_close(struct nft_counters *c);   /* at any time */

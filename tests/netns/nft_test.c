@@ -698,9 +698,10 @@ static void print_count(const struct nft_count *c, void *data)
 	if (c->set)
 		buf_printf(data, "%s", c->set);
 	else
-		buf_printf(data, "%s:%d:%s", c->chain, (int)c->verdict, c->target);
-	buf_printf(data, " %s %llu/%llu\n", c->comment, (unsigned long long)c->packets,
-		   (unsigned long long)c->bytes);
+		buf_printf(data, "%s:%d:%s", c->chain, (int)c->verdict,
+			   c->target ? c->target : "-");
+	buf_printf(data, " %s %llu/%llu\n", c->comment ? c->comment : "-",
+		   (unsigned long long)c->packets, (unsigned long long)c->bytes);
 }
 
 static struct nft_counters *begin_counters(struct nft *n)
@@ -742,7 +743,10 @@ static void test_counters(void **state)
 	(void)state;
 	assert_int_equal(sandbox_nft_load(counting), 0);
 	end_counters(begin_counters(n), &text);
-	assert_string_equal(buf_text(&text), "c:5:refuse a.yaml:4 end 2/20\n"
+	assert_string_equal(buf_text(&text), "refuse:0:- - 3/30\n"
+					     "refuse:2:- - 9/90\n"
+					     "c:5:refuse a.yaml:4 end 2/20\n"
+					     "c:0:- - 8/80\n"
 					     "r a.yaml:3 4294967296/3\n"
 					     "s a.yaml:1 6/60\n"
 					     "s a.yaml:2 two 7/70\n");
@@ -772,7 +776,9 @@ static void test_counters_beside_a_writer(void **state)
 				     NULL),
 			 0);
 	end_counters(c, &text);
-	assert_string_equal(buf_text(&text), "s a.yaml:1 106/160\n"
+	assert_string_equal(buf_text(&text), "refuse:0:- - 3/30\n"
+					     "refuse:2:- - 9/90\n"
+					     "s a.yaml:1 106/160\n"
 					     "s a.yaml:2 two 7/70\n");
 	/* One that is given up keeps nobody. */
 	c = begin_counters(n);

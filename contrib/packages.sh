@@ -1,7 +1,7 @@
 # What quaywall needs from Debian, by name. Sourced by tests/run and contrib/demo.
 
 build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-dev libyaml-dev
-	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev"
+	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev libmicrohttpd-dev"
 bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
 test_packages="clang clang-format-14 python3-pytest conntrack debootstrap openssl systemd libclang-rt-dev
 	chromium chromium-driver python3-selenium graphviz tidy"
@@ -75,6 +75,17 @@ install_firewalld() {
 	status=0
 	install_idle firewalld || status=$?
 	disable firewalld.service
+	return $status
+}
+
+# install_prometheus: for its promtool, which checks metrics and alert rules.
+install_prometheus() {
+	! command -v promtool >/dev/null || return 0
+	echo "installing from Debian: prometheus (its service is neither started nor enabled)"
+	apt-get update -q </dev/null
+	status=0
+	install_idle prometheus || status=$?
+	disable prometheus.service
 	return $status
 }
 

@@ -182,6 +182,17 @@ static void add_output(struct buf *out, const json_t *o)
 		buf_printf(out, "            error: %s\n", output_text(o, "error"));
 }
 
+static void add_metrics(struct buf *out, const json_t *m)
+{
+	const char *listen = output_text(m, "listen"), *error = output_text(m, "error");
+
+	if (*listen)
+		buf_printf(out, "metrics     %s, asked %s times\n", listen,
+			   output_text(m, "scrapes"));
+	if (*error)
+		buf_printf(out, "%s error: %s\n", *listen ? "           " : "metrics    ", error);
+}
+
 static void add_sandbox(struct buf *out, const json_t *s)
 {
 	size_t i, n = 0;
@@ -304,6 +315,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_bridge_filter(out, part(s, "bridge_filter"));
 	add_log(out, part(s, "log"));
 	add_output(out, part(s, "output"));
+	add_metrics(out, part(s, "metrics"));
 	add_sandbox(out, part(s, "sandbox"));
 	add_documents(out, part(part(s, "policies"), "documents"));
 	add_networks(out, part(s, "networks"));

@@ -129,6 +129,23 @@ void path_read(struct policy_problems *p, const struct node *map, const char *ke
 	*ret = path_of(path, file);
 }
 
+/* Of "127.0.0.1:9469" or "[::1]:9469". */
+static bool is_loopback(const char *text)
+{
+	static const struct prefix loopback4 = {{AF_INET, {127}}, 8};
+	static const struct prefix loopback6 = {{AF_INET6, {[15] = 1}}, 128};
+	bool brackets = text[0] == '[';
+	const char *end = strchr(text, brackets ? ']' : ':');
+	CLEANUP_FREE char *host = NULL;
+	struct addr a;
+
+	if (!end)
+		return false;
+	host = mem_strndup(text + brackets, (size_t)(end - text) - brackets);
+	return addr_parse(host, &a) == 0 &&
+	       (prefix_contains(&loopback4, &a) || prefix_contains(&loopback6, &a));
+}
+
 char *listen_read(struct policy_problems *p, const struct node *n)
 {
 	const char *forms = "ADDRESS:PORT or unix:PATH";
@@ -140,9 +157,17 @@ char *listen_read(struct policy_problems *p, const struct node *n)
 	if (!text)
 		return NULL;
 	const char *path = skip_prefix(text, "unix:");
-	if (path ? path[0] == '/' : is_host_port(text))
+	bool form = path ? path[0] == '/' : is_host_port(text);
+	if (path ? form : form && is_loopback(text))
 		return text;
-	problem_error(p, &n->where, "\"listen\" is \"%s\" (expected %s)", clip(text, word), forms);
+	if (form)
+		problem_error(p, &n->where,
+			      "\"listen\" is \"%s\", which is no loopback address (expected "
+			      "127.0.0.1:PORT, [::1]:PORT or unix:PATH)",
+			      clip(text, word));
+	else
+		problem_error(p, &n->where, "\"listen\" is \"%s\" (expected %s)", clip(text, word),
+			      forms);
 	free(text);
 	return NULL;
 }

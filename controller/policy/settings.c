@@ -202,7 +202,6 @@ static void read_metrics(struct policy_problems *p, const struct node *root, str
 		return;
 	free(s->metrics);
 	s->metrics = listen_read(p, listen);
-	warn_not_in_force(p, keys_node(root, "metrics"), "metrics");
 }
 
 static const struct choice flows_choices[] = {

@@ -20,6 +20,7 @@ static void note_applied(struct daemon *d, const struct kernel_change *change)
 	if (!change->steps)
 		return;
 	d->applied_at = time(NULL);
+	metrics_observe(&d->scrape.applying, loop_now_us() - d->loop.woke_us);
 	snprintf(steps, sizeof(steps), "%zu", change->steps);
 	log_line(LOG_LEVEL_DEBUG, "rules applied", "steps", steps, NULL);
 }

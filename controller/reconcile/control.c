@@ -1,21 +1,17 @@
 #include "control.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <libgen.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
+#include "listen.h"
 
-#define GROUP	      "quaywall"
 #define ROOTS_PLACES  4
 #define ROOTS_STREAMS 2
 #define PATIENCE_MS   5000 /* for the whole of a connection */
@@ -282,85 +278,18 @@ static void listener_ready(void *data, short revents)
 
 /* ---- the socket ---- */
 
-static int set_address(struct sockaddr_un *addr, const char *path, struct error *err)
-{
-	*addr = (struct sockaddr_un) {.sun_family = AF_UNIX};
-	if (!*path || strlen(path) >= sizeof(addr->sun_path))
-		return error_set(err, -EINVAL, "control socket %s: the path is too long", path);
-	memcpy(addr->sun_path, path, strlen(path) + 1);
-	return 0;
-}
-
-/* A socket that is there: a living daemon's, or one that a dead daemon left. */
-static int make_way(const struct sockaddr_un *addr, struct error *err)
-{
-	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
-
-	if (fd < 0)
-		return error_set(err, -errno, "socket: %s", strerror(errno));
-	if (lstat(addr->sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, -EEXIST, "control socket %s: something else is there",
-				 addr->sun_path);
-	/* EAGAIN: alive, with a full queue. */
-	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN)
-		return error_set(err, -EADDRINUSE, "a daemon runs already, it answers on %s",
-				 addr->sun_path);
-	if (unlink(addr->sun_path) < 0)
-		return error_set(err, -errno, "control socket %s: %s", addr->sun_path,
-				 strerror(errno));
-	return 0;
-}
-
-/* The folder of the socket is the daemon's own, made at the first start after a boot. */
-static void make_folder(const char *path)
-{
-	CLEANUP_FREE char *copy = mem_strdup(path);
-
-	/* Where it fails, so does bind(). */
-	if (mkdir(dirname(copy), 0755) < 0)
-		return;
-}
-
-static void give_to_group(const char *path)
-{
-	const struct group *g = getgrnam(GROUP);
-
-	/* Without the group, or as another user than root, the socket is its owner's alone. */
-	if (g && lchown(path, (uid_t)-1, g->gr_gid) < 0)
-		return;
-}
-
 int control_open(struct control *c, const char *path, struct error *err)
 {
-	struct sockaddr_un addr;
-	CLEANUP_FD int fd = -1;
-	mode_t mask;
-	int r = set_address(&addr, path, err);
+	int fd = -1;
+	int r = listen_unix("control socket", path, CONTROL_CLIENTS_MAX, &fd, err);
 
-	if (r == 0)
-		r = make_way(&addr, err);
+	if (r == -EADDRINUSE)
+		return error_set(err, r, "a daemon runs already, it answers on %s", path);
 	if (r < 0)
 		return r;
-	make_folder(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set(err, -errno, "socket: %s", strerror(errno));
-	/* The mode is right from birth: nobody else can connect in between. */
-	mask = umask(0117);
-	r = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r == 0 && listen(fd, CONTROL_CLIENTS_MAX) < 0)
-		r = -errno;
-	if (r < 0)
-		return error_set(err, r, "control socket %s: %s", path, strerror(-r));
-	give_to_group(path);
 	c->path = mem_strdup(path);
 	c->listener = (struct loop_source) {
 		.fd = fd, .events = POLLIN, .ready = listener_ready, .data = c};
-	fd = -1;
 	loop_add(c->loop, &c->listener);
 	return 0;
 }

@@ -26,6 +26,7 @@
 #include "loop.h"
 #include "outlet.h"
 #include "pace.h"
+#include "scrape.h"
 #include "seen.h"
 #include "trial.h"
 #include "watchdir.h"
@@ -76,6 +77,7 @@ struct daemon {
 	struct accepted accepted;
 	struct learning learning;
 	struct outlet outlet;
+	struct scrape scrape; /* metrics */
 
 	/* a set on trial */
 	struct trial trial;
@@ -256,6 +258,16 @@ bool daemon_outlet_wants_flows(const struct daemon *d);
 char *daemon_outlet_folder(const struct settings *s);
 json_t *daemon_outlet_json(const struct daemon *d);
 
+/* ---- scrape.c, scrape_text.c ---- */
+
+/* Listens where the settings say, before daemon_confine(). */
+void daemon_scrape_open(struct daemon *d);
+/* Other settings are in force, or other rules. */
+void daemon_scrape_follow(struct daemon *d);
+json_t *daemon_scrape_json(const struct daemon *d);
+void daemon_scrape_text(struct daemon *d, struct buf *out); /* all metrics */
+void daemon_scrape_done(struct daemon *d);
+
 /* ---- confine.c ---- */
 
 /* Once the kernel's side and the control socket are open, and before there is a second thread. */
@@ -304,6 +316,8 @@ void daemon_trial_done(struct daemon *d);
 /* ---- status.c, requests.c ---- */
 
 json_t *daemon_status(struct daemon *d);
+const char *daemon_state(const struct daemon *d);  /* its `state` */
+json_t *daemon_not_governed(struct daemon *d);	   /* its `not_governed` */
 json_t *daemon_trial_json(const struct daemon *d); /* what is on trial */
 /* Whether what is in force is what the files and the engine say. */
 bool daemon_is_fine(struct daemon *d);

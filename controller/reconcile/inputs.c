@@ -138,6 +138,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 	}
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
 	daemon_accepted_follow(d);
 	if (d->world.compiled) {
@@ -317,6 +318,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 
 	world_replace(&d->world, next);
 	daemon_seen_follow(d);
+	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
 	daemon_accepted_follow(d);
 	if (r < 0) {

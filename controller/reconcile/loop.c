@@ -14,6 +14,14 @@ uint64_t loop_now(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 + 1;
 }
 
+uint64_t loop_now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 bool loop_add(struct loop *l, struct loop_source *s)
 {
 	if (l->nsources == LOOP_SOURCES_MAX)
@@ -125,6 +133,7 @@ int loop_turn(struct loop *l, struct error *err)
 	}
 	if (poll(fds, n, time_left(l)) < 0)
 		return errno == EINTR ? 0 : error_set(err, -errno, "poll: %s", strerror(errno));
+	l->woke_us = loop_now_us();
 	for (size_t i = 0; i < n; i++) {
 		if (!fds[i].revents)
 			continue;

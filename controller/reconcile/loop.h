@@ -12,7 +12,7 @@
 
 #include "quaywall/error.h"
 
-#define LOOP_SOURCES_MAX 32
+#define LOOP_SOURCES_MAX 64
 #define LOOP_TIMERS_MAX	 64
 
 struct loop_source {
@@ -33,10 +33,12 @@ struct loop {
 	size_t nsources;
 	struct loop_timer *timers[LOOP_TIMERS_MAX];
 	size_t ntimers;
+	uint64_t woke_us; /* when the turn that goes on found something to do, by loop_now_us() */
 	bool stop;
 };
 
-uint64_t loop_now(void); /* ms of CLOCK_MONOTONIC, never 0 */
+uint64_t loop_now(void);    /* ms of CLOCK_MONOTONIC, never 0 */
+uint64_t loop_now_us(void); /* us of it */
 
 /* False where there is no room. */
 bool loop_add(struct loop *l, struct loop_source *s);

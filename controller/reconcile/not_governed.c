@@ -121,8 +121,6 @@ static void add_settings(json_t *list, const struct settings *s)
 {
 	if (s->plaintext != PLAINTEXT_ALERT || s->deny_strangers)
 		add(list, "setting", "overlay", "not in force in this version");
-	if (s->metrics)
-		add(list, "setting", "metrics", "not in force in this version");
 }
 
 json_t *reconcile_not_governed(const struct model *m, const struct settings *settings)

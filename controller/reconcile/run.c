@@ -206,6 +206,8 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_UNREACHABLE;
 	if (open_control(d, err) < 0)
 		return QUAYWALL_USAGE;
+	/* A host without metrics is not worse guarded: what is in the way is only told. */
+	daemon_scrape_open(d);
 	if (open_kernel(d, err) < 0 || daemon_trial_open(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
 	daemon_learn_open(d);
@@ -231,6 +233,7 @@ void daemon_done(struct daemon *d)
 	docker_stop(d->docker);
 	daemon_accepted_done(d);
 	daemon_seen_done(d);
+	daemon_scrape_done(d);
 	daemon_outlet_done(d);
 	watchdir_done(&d->watch);
 	world_drop(&d->world, NULL);
@@ -260,6 +263,7 @@ enum reconcile_exit reconcile_run(const struct reconcile_options *options, struc
 		.options = options,
 		.watch = WATCHDIR_INIT,
 		.started = time(NULL),
+		.loop.woke_us = loop_now_us(),
 	};
 	enum reconcile_exit code = start(&d, err);
 

@@ -269,7 +269,7 @@ static void add_learning(const struct daemon *d, json_t *list)
 					      reconcile_json_text(why)));
 }
 
-static const char *state_of(const struct daemon *d)
+const char *daemon_state(const struct daemon *d)
 {
 	if (d->suspended)
 		return "flushed";
@@ -296,27 +296,34 @@ bool daemon_is_fine(struct daemon *d)
 	       !d->filter_missing[0] && !d->filter_missing[1] && !d->kernel.bridge_error;
 }
 
+json_t *daemon_not_governed(struct daemon *d)
+{
+	json_t *list =
+		reconcile_not_governed(d->skeleton ? NULL : d->world.model, d->world.settings);
+
+	add_ungoverned(d, list, 0, "IPv4");
+	add_ungoverned(d, list, 1, "IPv6");
+	add_tagged(d, list);
+	add_learning(d, list);
+	daemon_ports_tell(d, list);
+	return list;
+}
+
 json_t *daemon_status(struct daemon *d)
 {
-	json_t *ungoverned =
-		reconcile_not_governed(d->skeleton ? NULL : d->world.model, d->world.settings);
 	json_t *status;
 
-	add_ungoverned(d, ungoverned, 0, "IPv4");
-	add_ungoverned(d, ungoverned, 1, "IPv6");
-	add_tagged(d, ungoverned);
-	add_learning(d, ungoverned);
-	daemon_ports_tell(d, ungoverned);
 	status = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-			   "version", QUAYWALL_VERSION, "state", state_of(d), "pid",
+			   "version", QUAYWALL_VERSION, "state", daemon_state(d), "pid",
 			   count((unsigned long)getpid()), "started", describe_time(d->started),
 			   "engine", engine_json(d), "policies", policies_json(d), "confirm",
 			   daemon_trial_json(d), "kernel", kernel_json(d), "bridge_filter",
 			   bridge_filter_json(d), "log", daemon_seen_json(d), "flows",
 			   daemon_accepted_json(d), "sandbox", daemon_sandbox_json(d),
-			   "not_governed", ungoverned);
+			   "not_governed", daemon_not_governed(d));
 	json_object_set_new(status, "learned", daemon_learn_json(d));
 	json_object_set_new(status, "output", daemon_outlet_json(d));
+	json_object_set_new(status, "metrics", daemon_scrape_json(d));
 	add_world(status, &d->world);
 	return status;
 }

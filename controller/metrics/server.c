@@ -59,6 +59,7 @@ void metrics_server_answer(struct metrics_server *s, const struct buf *text)
 
 #include <limits.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -262,6 +263,13 @@ static bool has_clients(const struct metrics_server *s)
 	return false;
 }
 
+static bool is_readable(int fd)
+{
+	struct pollfd waiting = {.fd = fd, .events = POLLIN};
+
+	return poll(&waiting, 1, 0) > 0;
+}
+
 /* Without descriptors who waits cannot be let in, and keeps the fd readable: a rest, or this would be a busy loop. */
 void metrics_server_dispatch(struct metrics_server *s)
 {
@@ -271,7 +279,7 @@ void metrics_server_dispatch(struct metrics_server *s)
 	s->again = false;
 	end_slow_clients(s);
 	MHD_run(s->daemon);
-	if (!has_clients(s) && s->progress == before)
+	if (!has_clients(s) && s->progress == before && is_readable(s->epoll))
 		s->rest_until = now_ms() + REST_MS;
 }
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -213,6 +214,45 @@ static void test_many_clients(void **state)
 		expect(fds[i], "HTTP/1.1 200 OK\r\n", "x 1\n");
 }
 
+/* Where nobody comes, nothing wakes up. */
+static void test_it_sleeps(void **state)
+{
+	int fd;
+
+	(void)state;
+	at_once = true;
+	serve(10);
+	assert_int_equal(metrics_server_wait(server), -1);
+	fd = ask(GET);
+	serve(10);
+	expect(fd, "HTTP/1.1 200 OK\r\n", "x 1\n");
+	assert_int_equal(metrics_server_wait(server), -1);
+	assert_false(metrics_server_rests(server));
+}
+
+/* Who cannot be let in waits, and does not keep the loop busy. */
+static void test_without_descriptors(void **state)
+{
+	int fd = ask(GET), next = dup(fd);
+	struct rlimit was, less;
+
+	(void)state;
+	at_once = true;
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &was);
+	less = was;
+	less.rlim_cur = (rlim_t)next;
+	setrlimit(RLIMIT_NOFILE, &less);
+	metrics_server_dispatch(server);
+	assert_true(metrics_server_rests(server));
+	assert_in_range(metrics_server_wait(server), 1, 200);
+	setrlimit(RLIMIT_NOFILE, &was);
+	metrics_server_dispatch(server);
+	assert_false(metrics_server_rests(server));
+	serve(10);
+	expect(fd, "HTTP/1.1 200 OK\r\n", "x 1\n");
+}
+
 static void test_an_end_while_clients_wait(void **state)
 {
 	int waiting, half;
@@ -236,6 +276,8 @@ int main(void)
 		WITH_SERVER(test_other_requests),
 		WITH_SERVER(test_a_long_head),
 		WITH_SERVER(test_many_clients),
+		WITH_SERVER(test_it_sleeps),
+		WITH_SERVER(test_without_descriptors),
 		WITH_SERVER(test_an_end_while_clients_wait),
 	};
 

@@ -126,7 +126,7 @@ static void add_kernel(struct daemon *d, struct buf *out)
 	counter(out, PREFIX "transaction_failures_total", "Transactions that the kernel refused.",
 		d->failures);
 	metrics_begin(out, PREFIX "transaction_duration_seconds", METRICS_HISTOGRAM,
-		      "From what made it necessary being read to the acknowledged transaction.");
+		      "From having read what makes it necessary to the acknowledged transaction.");
 	metrics_durations_print(out, PREFIX "transaction_duration_seconds", &d->scrape.applying);
 	counter(out, PREFIX "drift_repairs_total",
 		"Changes of the tables by others that were undone.", d->drift.repairs);

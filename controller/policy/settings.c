@@ -31,6 +31,9 @@ struct settings *settings_new(void)
 		.log_burst = 100,
 		.log_group = 86,
 		.output_what = OUTPUT_LOGGED,
+		.alert_scan = {20, POLICY_MINUTE},
+		.alert_flood = {300, POLICY_MINUTE},
+		.alert_spoofing = true,
 	};
 	return s;
 }
@@ -47,6 +50,7 @@ void settings_free(struct settings *s)
 	free(s->control);
 	free(s->state);
 	free(s->output_path);
+	free(s->webhook);
 	free(s->metrics);
 	free(s->file);
 	free(s);
@@ -226,10 +230,10 @@ static void read_switches(struct policy_problems *p, const struct node *root, st
 
 static void read_root(struct policy_problems *p, const struct node *root, struct settings *s)
 {
-	static const char *const known[] = {"docker", "tls",	   "policies", "control",
-					    "state",  "watch",	   "preset",   "defaults",
-					    "refuse", "antispoof", "counters", "overlay",
-					    "flows",  "log",	   "metrics",  NULL};
+	static const char *const known[] = {
+		"docker", "tls",      "policies", "control",   "state",	   "watch",
+		"preset", "defaults", "refuse",	  "antispoof", "counters", "overlay",
+		"flows",  "log",      "alert",	  "metrics",   NULL};
 
 	if (root->kind != NODE_MAPPING) {
 		problem_error(p, &root->where, "the settings are %s (expected KEY: VALUE, …)",
@@ -247,6 +251,7 @@ static void read_root(struct policy_problems *p, const struct node *root, struct
 	read_switches(p, root, s);
 	read_overlay(p, root, s);
 	read_log(p, root, s);
+	alert_read(p, root, s);
 	read_metrics(p, root, s);
 }
 

@@ -19,5 +19,8 @@ char *path_of(const char *text, const char *file);
 /* `to` and `what` of LOG, the mapping `log`. */
 void output_read(struct policy_problems *p, const struct node *log, struct settings *s);
 
+/* `alert`. To be called once `flows` is read. */
+void alert_read(struct policy_problems *p, const struct node *root, struct settings *s);
+
 /* "127.0.0.1:9469", "[::1]:9469" or "unix:/run/metrics.sock"; NULL on error. */
 char *listen_read(struct policy_problems *p, const struct node *n);

@@ -276,6 +276,12 @@ enum overlay_plaintext { PLAINTEXT_ALERT, PLAINTEXT_DENY_ENCRYPTED, PLAINTEXT_DE
 enum output_to { OUTPUT_NONE, OUTPUT_FILE, OUTPUT_SYSLOG, OUTPUT_JOURNAL };
 enum output_what { OUTPUT_REFUSED, OUTPUT_LOGGED, OUTPUT_ALL };
 
+/* COUNT within UNIT raises an alert; 0: never. */
+struct settings_alert {
+	uint32_t count;
+	enum policy_unit unit;
+};
+
 struct settings {
 	char *docker;				/* unix:///var/run/docker.sock or tcp://HOST:PORT */
 	char *tls_ca, *tls_cert, *tls_key;	/* NULL without TLS */
@@ -301,6 +307,9 @@ struct settings {
 	enum output_to output_to;
 	char *output_path; /* the file or the collector's socket; NULL: OUTPUT_NONE */
 	enum output_what output_what;
+	struct settings_alert alert_scan, alert_flood;
+	bool alert_spoofing, alert_new_flows;
+	char *webhook;		   /* a secret; NULL: none */
 	enum settings_flows flows; /* when flows that pass are followed; auto: if somebody asks */
 	char *metrics;		   /* NULL: off */
 	char *file; /* where they were read from, for messages and the files' names; or NULL */

@@ -243,6 +243,7 @@ static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
 	blur_key(t, one);
 	kin = find(t, one, BLUR_NOTHING);
 	if (kin) {
+		*ret_new = !one->refused && is_refused_only(&t->pairs.items[kin->pair]);
 		count_flow(t, &t->pairs.items[kin->pair], one);
 		return true;
 	}

@@ -67,7 +67,7 @@ uint64_t learn_table_left_out(const struct learn_table *t); /* flows of pairs th
 
 /* One flow that was judged: its ends are those of C's model. An end that nobody known holds, or whose container has no
  * name, makes nothing, and so does what a container sends to itself. *RET_NEW (may be NULL): the pair was not there
- * before. False where it found no place, or makes nothing. */
+ * before, or was only ever refused and is not now. False where it found no place, or makes nothing. */
 bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
 		     enum flow_verdict verdict, time_t at, bool *ret_new);
 

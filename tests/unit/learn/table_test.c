@@ -80,7 +80,15 @@ static void test_flows_are_counted_by_names(void **state)
 	f = tcp(endpoint(W1_FRONT), endpoint(DB), 5432);
 	assert_true(learn_table_add(table, t.compiled, &f, FLOW_DENY, 300, &is_new));
 	assert_false(is_new);
-	assert_int_equal(learn_table_len(table), 1);
+	/* What was only refused is new when it passes. */
+	f = tcp(endpoint(W1_BACK), endpoint(DB), 5433);
+	assert_true(learn_table_add(table, t.compiled, &f, FLOW_DENY, 300, &is_new));
+	assert_true(is_new);
+	assert_true(learn_table_add(table, t.compiled, &f, FLOW_ALLOW, 300, &is_new));
+	assert_true(is_new);
+	assert_true(learn_table_add(table, t.compiled, &f, FLOW_ALLOW, 300, &is_new));
+	assert_false(is_new);
+	assert_int_equal(learn_table_len(table), 2);
 	p = learn_table_pair(table, 0);
 	assert_string_equal(p->from.project, "shop");
 	assert_string_equal(p->from.service, "web");

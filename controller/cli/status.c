@@ -193,6 +193,47 @@ static void add_metrics(struct buf *out, const json_t *m)
 		buf_printf(out, "%s error: %s\n", *listen ? "           " : "metrics    ", error);
 }
 
+static json_int_t sum_of(const json_t *counts)
+{
+	json_int_t sum = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)counts, key, value)
+		sum += json_integer_value(value);
+	return sum;
+}
+
+static void add_webhook(struct buf *out, const json_t *w)
+{
+	if (!json_is_object(w))
+		return;
+	buf_printf(out, "            webhook %s: %s sent, %s waiting, %s dropped\n",
+		   output_text(w, "to"), output_text(w, "sent"), output_text(w, "waiting"),
+		   output_text(w, "dropped"));
+	if (*output_text(w, "error"))
+		buf_printf(out, "            error: %s\n", output_text(w, "error"));
+}
+
+static void add_alerts(struct buf *out, const json_t *a)
+{
+	json_int_t raised = sum_of(part(a, "raised"));
+	const char *new_flows = output_text(a, "new_flows");
+	size_t i;
+	json_t *alert;
+
+	buf_printf(out, "alerts      %lld raised", (long long)raised);
+	if (json_integer_value(part(a, "suppressed")))
+		buf_printf(out, ", %s kept back", output_text(a, "suppressed"));
+	if (strcmp(new_flows, "off"))
+		buf_printf(out, ", new flows: %s", new_flows);
+	buf_char(out, '\n');
+	json_array_foreach(part(a, "last"), i, alert)
+		buf_printf(out, "            %s %s\n", output_text(alert, "time"),
+			   output_text(alert, "text"));
+	add_webhook(out, part(a, "webhook"));
+}
+
 static void add_sandbox(struct buf *out, const json_t *s)
 {
 	size_t i, n = 0;
@@ -316,6 +357,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_log(out, part(s, "log"));
 	add_output(out, part(s, "output"));
 	add_metrics(out, part(s, "metrics"));
+	add_alerts(out, part(s, "alerts"));
 	add_sandbox(out, part(s, "sandbox"));
 	add_documents(out, part(part(s, "policies"), "documents"));
 	add_networks(out, part(s, "networks"));

@@ -232,6 +232,8 @@ static void print_event(const json_t *event)
 	else if (!strcmp(kind, "left-out"))
 		fprintf(stderr, "quaywall: log.rate left out %s more packets\n",
 			output_text(event, "packets"));
+	else if (!strcmp(kind, "alert"))
+		fprintf(stderr, "quaywall: alert: %s\n", output_text(event, "text"));
 	print_error(event);
 	print_error(json_object_get(event, "flows"));
 }
@@ -295,6 +297,10 @@ static bool take_line(struct watch *w, const json_t *value, const char *line)
 
 	if (!strcmp(event, "watching"))
 		return take_live(w, value);
+	if (w->a->json && !strcmp(event, "alert")) {
+		print_line(line);
+		return true;
+	}
 	if (*event) {
 		print_event(value);
 		return true;

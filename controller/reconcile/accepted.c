@@ -327,8 +327,9 @@ static bool is_permitted(const struct daemon *d)
 
 static bool is_wanted(const struct daemon *d)
 {
-	return is_permitted(d) && (d->world.settings->flows == FLOWS_ALWAYS ||
-				   daemon_learn_wants_flows(d) || is_told(d));
+	return is_permitted(d) &&
+	       (d->world.settings->flows == FLOWS_ALWAYS || daemon_learn_wants_flows(d) ||
+		daemon_alert_wants_flows(d) || is_told(d));
 }
 
 void daemon_accepted_follow(struct daemon *d)

@@ -5,7 +5,7 @@
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
  * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
  * accepted.c what they let pass, learning.c keeps both as who talks to whom, outlet.c tells log collectors,
- * control.c and requests.c serve the control socket, status.c tells.
+ * alerting.c what is not to be missed, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -19,6 +19,7 @@
 #include "quaywall/reconcile.h"
 #include "quaywall/sandbox.h"
 #include "accepted.h"
+#include "alerting.h"
 #include "control.h"
 #include "cut.h"
 #include "kernel.h"
@@ -78,6 +79,7 @@ struct daemon {
 	struct learning learning;
 	struct outlet outlet;
 	struct scrape scrape; /* metrics */
+	struct alerting alerting;
 
 	/* a set on trial */
 	struct trial trial;
@@ -225,6 +227,8 @@ void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
 			 const struct record_interfaces *names);
 /* Whether flows that pass are to be followed. */
 bool daemon_learn_wants_flows(const struct daemon *d);
+bool daemon_learn_is_over(
+	const struct daemon *d); /* `learn --for` has run, and its time has passed */
 /* Has them followed for so long, instead of what was asked before. */
 void daemon_learn_for(struct daemon *d, unsigned seconds);
 void daemon_learn_forget(struct daemon *d);
@@ -241,6 +245,20 @@ void daemon_left_out_end(struct daemon *d);
 /* A packet came by it. */
 void daemon_left_out_packet(struct daemon *d, const struct flow_packet *p);
 void daemon_left_out_due(void *data);
+
+/* ---- alerting.c ---- */
+
+/* As the settings in force say. */
+void daemon_alert_follow(struct daemon *d);
+void daemon_alert_done(struct daemon *d);
+/* A packet that a rule logged, and its record. */
+void daemon_alert_packet(struct daemon *d, const struct flow_packet *p,
+			 const struct record_interfaces *names, const json_t *record);
+/* A flow passed such as never did before. */
+void daemon_alert_new_flow(struct daemon *d, const struct flow *f);
+/* Whether flows that pass are to be followed. */
+bool daemon_alert_wants_flows(const struct daemon *d);
+json_t *daemon_alert_json(const struct daemon *d);
 
 /* ---- outlet.c ---- */
 

@@ -140,6 +140,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 	daemon_seen_follow(d);
 	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
+	daemon_alert_follow(d);
 	daemon_accepted_follow(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
@@ -320,6 +321,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 	daemon_seen_follow(d);
 	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
+	daemon_alert_follow(d);
 	daemon_accepted_follow(d);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);

@@ -152,11 +152,14 @@ void daemon_learn_done(struct daemon *d)
 void daemon_learn_flow(struct daemon *d, const struct flow *f, enum flow_verdict verdict)
 {
 	struct learning *l = &d->learning;
+	bool is_new;
 
 	if (!l->table || !d->world.compiled || d->skeleton)
 		return;
-	if (learn_table_add(l->table, d->world.compiled, f, verdict, time(NULL), NULL))
+	if (learn_table_add(l->table, d->world.compiled, f, verdict, time(NULL), &is_new))
 		note_change(l);
+	if (is_new && verdict != FLOW_DENY)
+		daemon_alert_new_flow(d, f);
 }
 
 static bool same_tuple(const struct flow_tuple *a, const struct flow_tuple *b)
@@ -211,6 +214,11 @@ static bool something_audits(const struct world *w)
 bool daemon_learn_wants_flows(const struct daemon *d)
 {
 	return something_audits(&d->world) || d->learning.until > time(NULL);
+}
+
+bool daemon_learn_is_over(const struct daemon *d)
+{
+	return d->learning.until && d->learning.until <= time(NULL);
 }
 
 /* ---- for a time ---- */

@@ -234,6 +234,7 @@ void daemon_done(struct daemon *d)
 	daemon_accepted_done(d);
 	daemon_seen_done(d);
 	daemon_scrape_done(d);
+	daemon_alert_done(d);
 	daemon_outlet_done(d);
 	watchdir_done(&d->watch);
 	world_drop(&d->world, NULL);

@@ -81,6 +81,7 @@ static void take_packet(const struct flow_packet *p, void *data)
 	d->seen.packets++;
 	daemon_seen_tell(d, SEEN_LOGGED, record);
 	daemon_learn_logged(d, p, &names);
+	daemon_alert_packet(d, p, &names, record);
 }
 
 /* ---- the group ---- */

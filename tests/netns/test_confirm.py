@@ -419,6 +419,8 @@ def test_the_time_is_that_of_the_machine(quiet: Daemon) -> None:
     assert is_narrow(quiet)
     assert 590 < trial(quiet)["seconds_left"] <= 600
     kill(quiet, process)
+    # That was unshare; its child is killed by the kernel, a moment later.
+    assert eventually(lambda: not quiet.state())
     quiet.start(enter=("unshare", "--time", "--boottime", "3600", "--fork", "--kill-child", "--"))
     assert quiet.table() == before
 

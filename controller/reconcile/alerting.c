@@ -340,11 +340,17 @@ static const char *new_flows_text(const struct daemon *d)
 	return s->flows == FLOWS_NEVER ? "flows: never" : "on";
 }
 
+uint64_t daemon_alert_suppressed(const struct daemon *d)
+{
+	const struct alerting *a = &d->alerting;
+
+	return a->suppressed + (a->table ? alert_suppressed(a->table) : 0);
+}
+
 json_t *daemon_alert_json(const struct daemon *d)
 {
 	const struct alerting *a = &d->alerting;
 	json_t *raised = json_object(), *last = json_array();
-	uint64_t suppressed = a->suppressed + (a->table ? alert_suppressed(a->table) : 0);
 
 	for (int i = 0; i < ALERT_KINDS; i++)
 		json_object_set_new(raised, alert_kind_name((enum alert_kind)i),
@@ -352,6 +358,6 @@ json_t *daemon_alert_json(const struct daemon *d)
 	for (size_t i = 0; i < ALERTS_LAST; i++)
 		json_array_append(last, a->last[(a->next + i) % ALERTS_LAST]);
 	return json_pack("{s:o, s:I, s:s, s:o, s:o}", "raised", raised, "suppressed",
-			 (json_int_t)suppressed, "new_flows", new_flows_text(d), "webhook",
-			 webhook_json(a), "last", last);
+			 (json_int_t)daemon_alert_suppressed(d), "new_flows", new_flows_text(d),
+			 "webhook", webhook_json(a), "last", last);
 }

@@ -258,6 +258,7 @@ void daemon_alert_packet(struct daemon *d, const struct flow_packet *p,
 void daemon_alert_new_flow(struct daemon *d, const struct flow *f);
 /* Whether flows that pass are to be followed. */
 bool daemon_alert_wants_flows(const struct daemon *d);
+uint64_t daemon_alert_suppressed(const struct daemon *d);
 json_t *daemon_alert_json(const struct daemon *d);
 
 /* ---- outlet.c ---- */

@@ -303,9 +303,41 @@ static void add_flows(struct daemon *d, struct buf *out)
 
 /* ---- all of it ---- */
 
+/* ---- what is told to others ---- */
+
+static void add_output(struct daemon *d, struct buf *out)
+{
+	struct output_state state = {0};
+
+	if (d->outlet.output)
+		output_state(d->outlet.output, &state);
+	free(state.error);
+	counter(out, PREFIX "output_lines_total", "Lines that a log collector got.", state.lines);
+	counter(out, PREFIX "output_lost_lines_total",
+		"Lines that a log collector, or its disk, had no room for.", state.lost);
+}
+
+static void add_alerts(struct daemon *d, struct buf *out)
+{
+	struct webhook_state state = {0};
+
+	metrics_begin(out, PREFIX "alerts_total", METRICS_COUNTER, "Alerts that were raised.");
+	for (int i = 0; i < ALERT_KINDS; i++)
+		labelled(out, PREFIX "alerts_total", "kind", alert_kind_name((enum alert_kind)i),
+			 d->alerting.raised[i]);
+	counter(out, PREFIX "alerts_suppressed_total", "Alerts that were kept back as too many.",
+		daemon_alert_suppressed(d));
+	if (d->alerting.webhook)
+		webhook_state(d->alerting.webhook, &state);
+	free(state.error);
+	counter(out, PREFIX "webhook_sent_total", "Alerts that the webhook took.", state.sent);
+	counter(out, PREFIX "webhook_dropped_total", "Alerts that did not reach the webhook.",
+		state.dropped);
+}
+
 static void (*const sections[])(struct daemon *d, struct buf *out) = {
-	add_build, add_process,	 add_state, add_policies, add_kernel, add_engine,
-	add_world, add_verdicts, add_rules, add_log,	  add_flows,
+	add_build,    add_process, add_state, add_policies, add_kernel, add_engine, add_world,
+	add_verdicts, add_rules,   add_log,   add_flows,    add_output, add_alerts,
 };
 
 void daemon_scrape_text(struct daemon *d, struct buf *out)

@@ -40,6 +40,12 @@ server.serve_forever()
 """
 
 
+SCRAPE = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:9469/metrics", timeout=10).read().decode())
+"""
+
+
 class Hook:
     """A web server on the loopback of the daemon's namespace."""
 
@@ -138,7 +144,9 @@ def test_a_scan_is_told_once_on_every_road(bridge: Bridge, hooks: list[Hook]) ->
 
 
 def test_a_flood_and_spoofed_frames(bridge: Bridge) -> None:
-    bridge.settings("log: {rate: 1000/second, burst: 1000}\nalert: {flood: 200/minute}")
+    bridge.settings(
+        "log: {rate: 1000/second, burst: 1000}\nalert: {flood: 200/minute}\nmetrics: {listen: '127.0.0.1:9469'}"
+    )
     bridge.daemon.start()
     bridge.send(bridge.web, DB.ip4, 99, 900)
     assert eventually(lambda: raised(bridge, flood=1)), alerts(bridge)
@@ -150,6 +158,8 @@ def test_a_flood_and_spoofed_frames(bridge: Bridge) -> None:
     flood, spoofing = alerts(bridge)["last"]
     assert flood["count"] == 200 and flood["to"]["ports"] == "99/udp" and len(flood["examples"]) == 1
     assert spoofing["from"] == {"title": "shop/web (shop-web-1)", "address": DB.ip4}
+    text = bridge.daemon.space.run("/usr/bin/python3", "-c", SCRAPE)
+    assert 'quaywall_alerts_total{kind="flood"} 1\n' in text and 'quaywall_alerts_total{kind="scan"} 0\n' in text
     assert [line.partition("kind=")[2].split()[0] for line in logged(bridge)] == ["flood", "spoofing"]
 
 

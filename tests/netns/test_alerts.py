@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from frames import Node, Pen, packet_socket  # noqa: E402
 from place import DIES_WITH_US, Daemon, eventually  # noqa: E402
-from test_watch import DB, WEB, Bridge, bridge  # noqa: E402,F401
+from test_watch import DB, POLICY, WEB, Bridge, bridge  # noqa: E402,F401
 
 Alert = dict[str, Any]
 
@@ -120,7 +120,7 @@ def test_a_scan_is_told_once_on_every_road(bridge: Bridge, hooks: list[Hook]) ->
         bridge.soon("--port", "2059")
         assert raised(bridge, scan=1) and len(logged(bridge)) == 1 and len(hooks[0].posts()) == 1
         lines = iter(watch.stdout.readline, b"")
-        line = next(line for line in lines if b'"event"' in line).decode().rstrip("\n")
+        line = next(line for line in lines if b'"event":"alert"' in line).decode().rstrip("\n")
     finally:
         watch.kill()
         watch.communicate()
@@ -251,29 +251,27 @@ def test_a_webhook_that_recovers_and_one_that_refuses(bridge: Bridge, hooks: lis
     assert [post[0] for post in hooks[0].posts()] == ["/hook"] * 3
 
 
-def sum_of(text: str) -> str:
-    value = 14695981039346656037
-    for byte in text.encode():
-        value = (value ^ byte) * 1099511628211 % 2**64
-    return f"{text}\nsum {value:016x}\n"
-
-
 def test_a_flow_that_was_never_seen(bridge: Bridge) -> None:
     """Once `learn --for` has run: the first of its kind is told, and no other."""
     bridge.settings("alert: {new_flows: true}")
-    process = bridge.daemon.start()
-    assert alerts(bridge)["new_flows"] == "until 'quaywall learn --for' has run"
-    bridge.connect(bridge.web, DB.ip4, 5432)
-    assert not bridge.daemon.status()["flows"]["followed"]
-    bridge.daemon.stop(process)
-    state = Path(f"{bridge.daemon.control}.state") / "learned"
-    state.write_text(sum_of('{"pairs":[],"left_out":0,"quaywall_learned":1,"since":1,"until":2}'), encoding="utf-8")
+    bridge.daemon.policy(POLICY.replace("[5432]", "[5432, 5433]"))
     bridge.daemon.start()
-    assert alerts(bridge)["new_flows"] == "on" and bridge.daemon.status()["flows"]["followed"]
+    assert alerts(bridge)["new_flows"] == "until 'quaywall learn --for' has run"
+    assert not bridge.daemon.status()["flows"]["followed"]
+    learn = subprocess.Popen([*DIES_WITH_US, *bridge.daemon.argv("learn", "--for", "2s")], stdout=subprocess.PIPE)
+    try:
+        assert eventually(lambda: bridge.daemon.status()["flows"]["followed"])
+        bridge.connect(bridge.web, DB.ip4, 5433)
+        assert b"5433" in learn.communicate(timeout=20)[0]
+    finally:
+        learn.kill()
+        learn.communicate()
+    assert eventually(lambda: bool(alerts(bridge)["new_flows"] == "on")) and raised(bridge)
+    bridge.connect(bridge.web, DB.ip4, 5433)
     for _ in range(3):
         bridge.connect(bridge.web, DB.ip4, 5432)
     assert eventually(lambda: raised(bridge, new_flow=1)), alerts(bridge)
-    assert eventually(lambda: bridge.daemon.status()["flows"]["begun"] >= 3)
+    assert eventually(lambda: bridge.daemon.status()["flows"]["begun"] >= 5)
     assert raised(bridge, new_flow=1)
     assert alerts(bridge)["last"][0]["text"] == (
         "new flow: shop/web (shop-web-1) 172.18.0.3 begins a flow that was not seen before: "

@@ -218,7 +218,7 @@ static void print_error(const json_t *object)
 		fprintf(stderr, "quaywall: %s\n", error);
 }
 
-/* What is no flow goes to standard error, so that the lines of standard output are all alike. */
+/* In text what is no flow goes to standard error, so that the lines of standard output are all alike. */
 static void print_event(const json_t *event)
 {
 	const char *kind = output_text(event, "event");
@@ -234,8 +234,6 @@ static void print_event(const json_t *event)
 			output_text(event, "packets"));
 	else if (!strcmp(kind, "alert"))
 		fprintf(stderr, "quaywall: alert: %s\n", output_text(event, "text"));
-	print_error(event);
-	print_error(json_object_get(event, "flows"));
 }
 
 /* ---- the stream ---- */
@@ -281,13 +279,27 @@ static void print_kept(const struct watch *w)
 }
 
 /* What came before the daemon says that it is live now. False: that is all. */
-static bool take_live(struct watch *w, const json_t *event)
+static bool take_live(struct watch *w, const json_t *event, const char *line)
 {
+	bool stays = !w->kept || w->a->follow;
+
 	w->live = true;
-	print_event(event);
+	print_error(event);
+	print_error(json_object_get(event, "flows"));
 	if (w->kept)
 		print_kept(w);
-	return !w->kept || w->a->follow;
+	if (stays && w->a->json)
+		print_line(line);
+	return stays;
+}
+
+/* What happened before is no news. */
+static void take_event(const struct watch *w, const json_t *event, const char *line)
+{
+	if (w->live && w->a->json)
+		print_line(line);
+	else if (w->live)
+		print_event(event);
 }
 
 /* False: that is all. */
@@ -296,13 +308,9 @@ static bool take_line(struct watch *w, const json_t *value, const char *line)
 	const char *event = output_text(value, "event");
 
 	if (!strcmp(event, "watching"))
-		return take_live(w, value);
-	if (w->a->json && !strcmp(event, "alert")) {
-		print_line(line);
-		return true;
-	}
+		return take_live(w, value, line);
 	if (*event) {
-		print_event(value);
+		take_event(w, value, line);
 		return true;
 	}
 	if (!is_wanted(w->a, value) || (!w->live && !w->kept))

@@ -185,7 +185,7 @@ def test_several_watch_live_and_a_slow_one_is_no_hindrance(bridge: Bridge) -> No
             assert process.stdout
             lines = [process.stdout.readline() for _ in range(1000)]
             flows = [record for record in map(json.loads, lines) if "event" not in record]
-            assert len(flows) >= 999 and all(record["ports"] == "99/udp" for record in flows)
+            assert len(flows) >= 990 and all(record["ports"] == "99/udp" for record in flows)
         assert bridge.daemon.state() == "enforcing"
         slow.settimeout(20)
         text = b""
@@ -223,7 +223,7 @@ class Watch:
             self.records.append(json.loads(line))
 
     def soon(self, port: str, state: str) -> Record:
-        found = lambda: [r for r in self.records if (r["ports"], r["state"]) == (port, state)]  # noqa: E731
+        found = lambda: [r for r in self.records if (r.get("ports"), r.get("state")) == (port, state)]  # noqa: E731
         assert eventually(lambda: bool(found())), self.records
         return found()[0]
 
@@ -357,7 +357,7 @@ def test_more_flows_than_can_be_told(bridge: Bridge, watch: Callable[..., Watch]
     bridge.daemon.start()
     seen = watch()
     bridge.web.run("/usr/bin/python3", "-c", FLOOD, DB.ip4, str(flows))
-    told = lambda: len({r["ports"] for r in seen.records if r["state"] in ("begins", "found")})  # noqa: E731
+    told = lambda: len({r["ports"] for r in seen.records if r.get("state") in ("begins", "found")})  # noqa: E731
 
     def known() -> int:
         status = bridge.daemon.status()["flows"]
@@ -365,9 +365,8 @@ def test_more_flows_than_can_be_told(bridge: Bridge, watch: Callable[..., Watch]
 
     assert eventually(lambda: known() >= flows, 40), bridge.daemon.status()["flows"]
     status = bridge.daemon.status()["flows"]
-    errors = seen.close()
     if status["not_told"] + status["not_judged"]:
-        assert "were counted only" in errors or "were not read in time" in errors
+        assert eventually(lambda: any(r.get("event") in ("counted", "skipped") for r in seen.records))
     assert bridge.daemon.state() == "enforcing"
 
 

@@ -99,19 +99,43 @@ static struct tuple read_tuple(const struct nlattr *nest)
 	return t;
 }
 
-static bool read_established(const struct nlattr *protoinfo)
+/* The kernel forgives both ends what it cannot know, as it did not see the first packets: this stays until it sees a
+ * handshake. */
+static bool is_liberal(const struct nlattr *attr)
 {
-	const struct nlattr *nest, *attr;
-	bool established = false;
+	const struct nf_ct_tcp_flags *f = mnl_attr_get_payload(attr);
 
-	mnl_attr_for_each_nested(nest, protoinfo) {
-		if (mnl_attr_get_type(nest) != CTA_PROTOINFO_TCP)
-			continue;
-		mnl_attr_for_each_nested(attr, nest)
-			if (mnl_attr_get_type(attr) == CTA_PROTOINFO_TCP_STATE)
-				established = read_u8(attr) == TCP_CONNTRACK_ESTABLISHED;
+	return mnl_attr_get_payload_len(attr) >= sizeof(*f) && f->flags & IP_CT_TCP_FLAG_BE_LIBERAL;
+}
+
+static void read_tcp(const struct nlattr *nest, struct flow_entry *ret)
+{
+	bool liberal[2] = {false, false};
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest) {
+		switch (mnl_attr_get_type(attr)) {
+		case CTA_PROTOINFO_TCP_STATE:
+			ret->established = read_u8(attr) == TCP_CONNTRACK_ESTABLISHED;
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_ORIGINAL:
+			liberal[0] = is_liberal(attr);
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_REPLY:
+			liberal[1] = is_liberal(attr);
+			break;
+		}
 	}
-	return established;
+	ret->midway = liberal[0] && liberal[1];
+}
+
+static void read_protoinfo(const struct nlattr *protoinfo, struct flow_entry *ret)
+{
+	const struct nlattr *nest;
+
+	mnl_attr_for_each_nested(nest, protoinfo)
+		if (mnl_attr_get_type(nest) == CTA_PROTOINFO_TCP)
+			read_tcp(nest, ret);
 }
 
 static bool is_whole(const struct tuple *t)
@@ -139,7 +163,7 @@ bool decode_attributes(const void *attributes, size_t len, struct flow_entry *re
 			e.dnat = read_be32(attr) & IPS_DST_NAT;
 			break;
 		case CTA_PROTOINFO:
-			e.established = read_established(attr);
+			read_protoinfo(attr, &e);
 			break;
 		case CTA_ZONE:
 			e.zone = read_be16(attr);

@@ -37,6 +37,35 @@ void flow_close(struct flow_table *t)
 	free(t);
 }
 
+/* ---- what was met midway ---- */
+
+/* Most systems' clients take their ports from here on; fewer services do. */
+#define CLIENTS_PORTS 32768
+
+static bool is_translated(const struct flow_entry *e)
+{
+	return !addr_equal(&e->orig_src, &e->reply_dst) ||
+	       !addr_equal(&e->orig_dst, &e->reply_src) || e->orig_sport != e->reply_dport ||
+	       e->orig_dport != e->reply_sport;
+}
+
+bool flow_entry_turn(struct flow_entry *e)
+{
+	struct flow_entry was = *e;
+
+	if (!e->midway || (e->reply_sport < CLIENTS_PORTS && e->orig_sport >= CLIENTS_PORTS))
+		return true;
+	if (e->reply_sport < CLIENTS_PORTS || e->orig_sport >= CLIENTS_PORTS || is_translated(e))
+		return false;
+	e->orig_src = e->reply_dst = was.orig_dst;
+	e->orig_dst = e->reply_src = was.orig_src;
+	e->orig_sport = e->reply_dport = was.orig_dport;
+	e->orig_dport = e->reply_sport = was.orig_sport;
+	return true;
+}
+
+/* ---- asking ---- */
+
 static struct nlmsghdr *put_header(void *buf, uint8_t command, uint8_t family)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);

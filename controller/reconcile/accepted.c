@@ -113,15 +113,19 @@ static void *key_of(const struct flow_entry *e)
 	return (void *)((uintptr_t)e->id + 1);
 }
 
-static void add_id(void **living, size_t *n, const struct flow_entry *e)
+/* False where it was there. */
+static bool add_id(void **living, size_t *n, const struct flow_entry *e)
 {
 	void *key = key_of(e);
 
-	if (*n >= LIVING_MAX || tfind(key, living, compare_ids))
-		return;
+	if (tfind(key, living, compare_ids))
+		return false;
+	if (*n >= LIVING_MAX)
+		return true;
 	if (!tsearch(key, living, compare_ids))
 		abort(); /* out of memory */
 	(*n)++;
+	return true;
 }
 
 static void keep_id(void *node)
@@ -157,6 +161,20 @@ static void tell(struct batch *b, const struct flow *f, const struct flow_event 
 	daemon_seen_tell(b->d, SEEN_FLOWS, record);
 }
 
+/* What began before conntrack saw it is told as conntrack has it, but is to make no rule for a client's port. */
+static void learn(struct batch *b, const struct flow_entry *entry, const struct flow *flow,
+		  const struct verdict *verdict)
+{
+	struct flow_entry e = *entry;
+	struct flow f = *flow;
+	struct verdict v = *verdict;
+
+	if (!flow_entry_turn(&e) || (e.midway && !cut_verdict(&b->view, &e, &f, &v)))
+		return;
+	if (v.verdict != FLOW_DENY)
+		daemon_learn_flow(b->d, &f, v.verdict);
+}
+
 static void take(struct batch *b, const struct flow_event *event, enum record_state state)
 {
 	struct accepted *a = &b->d->accepted;
@@ -174,8 +192,8 @@ static void take(struct batch *b, const struct flow_event *event, enum record_st
 		return;
 	*(state == RECORD_ENDS ? &a->ended : &a->begun) += 1;
 	a->found += state == RECORD_FOUND;
-	if (state != RECORD_ENDS && v.verdict != FLOW_DENY)
-		daemon_learn_flow(b->d, &f, v.verdict);
+	if (state != RECORD_ENDS)
+		learn(b, &event->entry, &f, &v);
 	if (left > BUDGET_LINES_US && (b->wants_lines || b->kept++ < KEPT_LINES))
 		tell(b, &f, event, state, &v);
 	else if (b->wants_lines)
@@ -189,8 +207,8 @@ static void take_event(const struct flow_event *event, void *data)
 
 	if (event->kind == FLOW_ENDS)
 		remove_id(a, &event->entry);
-	else
-		add_id(&a->living, &a->nliving, &event->entry);
+	else if (!add_id(&a->living, &a->nliving, &event->entry))
+		return; /* found by a look, which was before this was read */
 	take(b, event, event->kind == FLOW_ENDS ? RECORD_ENDS : RECORD_BEGINS);
 }
 

@@ -170,7 +170,8 @@ static bool names_port(const struct flow_consent *consent)
 	return consent->reason == REASON_ALLOW_RULE && consent->rule->nports > 0;
 }
 
-bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e)
+/* Of the flow that an answer would begin. */
+static struct verdict verdict_back(const struct compiled *c, const struct flow_entry *e)
 {
 	struct flow back = {
 		.from = compile_end_of_addr(c, &e->reply_src),
@@ -180,14 +181,26 @@ bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e)
 	};
 	struct verdict v;
 
+	compile_verdict(c, &back, &v);
+	return v;
+}
+
+bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e)
+{
+	struct verdict v;
+	bool named;
+
 	/* GRE and the like: the flow the other way is one of its own as much as an answer. */
 	if (!e->reply_sport && !e->reply_dport)
 		return false;
-	/* No answer begins a TCP flow. */
-	if (e->protocol == IPPROTO_TCP)
+	/* No answer begins a TCP flow, unless conntrack took an answer for the beginning. */
+	if (e->protocol == IPPROTO_TCP && !e->midway)
 		return true;
-	compile_verdict(c, &back, &v);
-	return v.verdict != FLOW_DENY && !names_port(&v.egress) && !names_port(&v.ingress);
+	v = verdict_back(c, e);
+	named = names_port(&v.egress) || names_port(&v.ingress);
+	if (e->protocol == IPPROTO_TCP)
+		return v.verdict == FLOW_DENY || !named;
+	return v.verdict != FLOW_DENY && !named;
 }
 
 /* As many as the kernel's set takes beside those of before. */

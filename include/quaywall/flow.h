@@ -25,8 +25,13 @@ struct flow_entry {
 	uint16_t zone;
 	bool dnat;
 	bool established; /* TCP alone: neither opening nor closing */
+	bool midway; /* TCP alone: conntrack did not see it begin, so either end may have begun it */
 	uint32_t id;
 };
+
+/* Turns an entry that is midway the way that its ports tell, so that it goes to who serves. False where they do not tell,
+ * or what was translated cannot be turned; any other entry is right as it is. */
+bool flow_entry_turn(struct flow_entry *e);
 
 struct flow_table; /* a ctnetlink connection, of one namespace */
 

@@ -90,6 +90,41 @@ def test_an_audited_flow_counts_once(pair: Pair, flows: str) -> None:
     assert "0 fail" not in done and "hold" in done
 
 
+SERVE = """
+import socket, time
+listening = socket.create_server(("", 5432))
+print("ready", flush=True)
+client = listening.accept()[0]
+while client.send(b"news"):
+    time.sleep(0.02)
+"""
+LISTEN = """
+import socket, sys
+server = socket.create_connection((sys.argv[1], 5432))
+while server.recv(100):
+    print("ready", flush=True)
+"""
+
+
+def test_a_connection_from_before_the_daemon(pair: Pair) -> None:
+    """Conntrack first sees it when br_netfilter is switched on, and takes the server, which sends, for the client."""
+    argv = [[*DIES_WITH_US, *place.argv("/usr/bin/python3", "-c")] for place in pair.places]
+    processes = []
+    try:
+        for command in ([*argv[0], SERVE], [*argv[1], LISTEN, DB]):
+            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+            assert processes[-1].stdout and processes[-1].stdout.readline() == b"ready\n"
+        pair.daemon.policy(AUDIT.replace("5432", "5433"))
+        pair.daemon.start()
+        assert counts(pair.learned(5432)) == (0, 1, 0)
+        pairs = json.loads(pair.daemon.verb("learn", "--json"))["pairs"]
+        assert [(p["from"]["service"], p["to"]["service"]) for p in pairs] == [("web", "db")]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
 def test_what_is_refused_is_no_rule(pair: Pair) -> None:
     pair.daemon.start()
     pair.connect(23)

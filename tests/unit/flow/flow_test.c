@@ -26,6 +26,7 @@
 #include "quaywall/netlink.h"
 
 static struct mnl_socket *conntrack;
+static bool midway; /* TCP's entries are made as the kernel makes those of what it met under way */
 
 /* ---- making entries ---- */
 
@@ -101,8 +102,13 @@ static void put_tcp_state(struct nlmsghdr *m)
 {
 	struct nlattr *info = mnl_attr_nest_start(m, CTA_PROTOINFO);
 	struct nlattr *tcp = mnl_attr_nest_start(m, CTA_PROTOINFO_TCP);
+	struct nf_ct_tcp_flags liberal = {IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
 
 	mnl_attr_put_u8(m, CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+	if (midway) {
+		mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(liberal), &liberal);
+		mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(liberal), &liberal);
+	}
 	mnl_attr_nest_end(m, tcp);
 	mnl_attr_nest_end(m, info);
 }
@@ -224,6 +230,57 @@ static void test_decodes_tcp(void **state)
 	assert_int_equal(s.items[0].zone, 0);
 	assert_int_not_equal(s.items[0].id, 0);
 	free(s.items);
+}
+
+/* Whether conntrack has it so, which ends go to whom once it is turned, and whether its ports told. */
+static void assert_turned(uint16_t sport, uint16_t dport, bool told, uint16_t server)
+{
+	struct spec spec = {"10.0.0.1", "10.0.0.2", IPPROTO_TCP, sport, dport, NULL, 0};
+	struct seen s = {.refuse_all = true};
+	struct flow_entry *e;
+
+	must_make(&spec);
+	assert_int_equal(cut(&s), 1);
+	e = s.items;
+	assert_int_equal(e->midway, midway);
+	assert_int_equal(flow_entry_turn(e), told);
+	assert_int_equal(e->reply_sport, server);
+	assert_int_equal(e->orig_dport, server);
+	assert_int_equal(e->orig_sport, server == dport ? sport : dport);
+	assert_int_equal(e->reply_dport, e->orig_sport);
+	assert_addr(&e->orig_src, server == dport ? "10.0.0.1" : "10.0.0.2");
+	assert_addr(&e->reply_dst, server == dport ? "10.0.0.1" : "10.0.0.2");
+	assert_addr(&e->orig_dst, server == dport ? "10.0.0.2" : "10.0.0.1");
+	assert_addr(&e->reply_src, server == dport ? "10.0.0.2" : "10.0.0.1");
+	free(s.items);
+}
+
+static void test_turns_what_was_met_midway(void **state)
+{
+	struct flow_entry translated = {
+		.protocol = IPPROTO_TCP,
+		.orig_src = addr("172.18.0.2"),
+		.orig_dst = addr("192.0.2.9"),
+		.reply_src = addr("192.0.2.9"),
+		.reply_dst = addr("192.0.2.1"),
+		.orig_sport = 443,
+		.orig_dport = 40000,
+		.reply_sport = 40000,
+		.reply_dport = 443,
+		.midway = true,
+	};
+
+	(void)state;
+	assert_turned(40000, 5432, true, 5432);
+	assert_turned(5432, 40000, true, 40000);
+	midway = true;
+	assert_turned(40000, 5432, true, 5432);
+	assert_turned(5432, 40000, true, 5432);
+	assert_turned(1023, 2049, false, 2049);
+	assert_turned(50051, 40000, false, 40000);
+	midway = false;
+	assert_false(flow_entry_turn(&translated));
+	assert_addr(&translated.orig_src, "172.18.0.2");
 }
 
 static void test_decodes_dnat(void **state)
@@ -486,6 +543,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_empty, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_tcp, enter, leave),
+		cmocka_unit_test_setup_teardown(test_turns_what_was_met_midway, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_dnat, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_icmp_and_v6, enter, leave),
 		cmocka_unit_test_setup_teardown(test_cuts_what_is_refused_alone, enter, leave),

@@ -147,6 +147,24 @@ static void test_answers_that_would_begin_a_flow(void **state)
 	assert_false(comes_back(IPPROTO_GRE, "198.51.100.9", 0, "192.0.2.1", 0));
 }
 
+/* 172.18.0.2 is db, and 172.18.0.3 is web, which may reach its port 5432. */
+static void test_answers_that_conntrack_took_for_a_beginning(void **state)
+{
+	struct flow_entry e = {.protocol = IPPROTO_TCP, .reply_sport = 40000, .midway = true};
+
+	(void)state;
+	addr_parse("172.18.0.3", &e.reply_src);
+	addr_parse("172.18.0.2", &e.reply_dst);
+	/* By the rule it goes on, once web sends. */
+	e.reply_dport = 5432;
+	assert_false(cut_can_come_back(w.compiled, &e));
+	e.reply_dport = 5433;
+	assert_true(cut_can_come_back(w.compiled, &e));
+	e.reply_dport = 5432;
+	e.midway = false;
+	assert_true(cut_can_come_back(w.compiled, &e));
+}
+
 static void test_link_local_strangers(void **state)
 {
 	(void)state;
@@ -166,6 +184,7 @@ int main(void)
 		TEST(test_published_ports),
 		TEST(test_docker_proxys_two_halves),
 		TEST(test_answers_that_would_begin_a_flow),
+		TEST(test_answers_that_conntrack_took_for_a_beginning),
 		TEST(test_link_local_strangers),
 		TEST(test_interfaces_are_not_in_an_entry),
 	};

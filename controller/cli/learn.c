@@ -97,7 +97,8 @@ static struct settings *read_settings(const struct arguments *a)
 	return s;
 }
 
-static int write_policy(const struct arguments *a, const json_t *answer, struct error *err)
+static int write_policy(const struct arguments *a, const json_t *answer, const json_t *table,
+			struct error *err)
 {
 	CLEANUP_LEARN_TABLE struct learn_table *t = NULL;
 	CLEANUP_MODEL struct model *m = NULL;
@@ -105,7 +106,7 @@ static int write_policy(const struct arguments *a, const json_t *answer, struct 
 	CLEANUP_FREE const char **names = NULL;
 	CLEANUP_BUF struct buf text = BUF_INIT;
 	struct learn_wish wish = {.project = a->project, .refused = a->refused};
-	int r = learn_table_read(answer, PAIRS_MAX, &t, err);
+	int r = learn_table_read(table, PAIRS_MAX, &t, err);
 
 	if (r == 0)
 		r = read_model(answer, &m, err);
@@ -118,11 +119,19 @@ static int write_policy(const struct arguments *a, const json_t *answer, struct 
 
 /* ---- the pairs ---- */
 
-static int write_json(const struct arguments *a, json_t *answer, struct error *err)
+static int write_json(const struct arguments *a, json_t *answer, const json_t *table,
+		      struct error *err)
 {
+	CLEANUP_LEARN_TABLE struct learn_table *t = NULL;
 	CLEANUP_FREE char *text = NULL;
 	CLEANUP_BUF struct buf out = BUF_INIT;
+	int r = learn_table_read(table, PAIRS_MAX, &t, err);
 
+	if (r < 0)
+		return r;
+	/* In the order of names. */
+	json_object_update_new(answer, learn_table_json(t));
+	json_object_del(answer, "table");
 	json_object_del(answer, "snapshot");
 	json_object_del(answer, "policies");
 	text = json_dumps(answer, JSON_INDENT(2));
@@ -132,13 +141,15 @@ static int write_json(const struct arguments *a, json_t *answer, struct error *e
 
 static int write_answer(const struct arguments *a, struct error *err)
 {
-	CLEANUP_JSON json_t *answer = NULL;
+	CLEANUP_JSON json_t *answer = NULL, *table = NULL;
 	int code = ask(a, "learn", &answer, err);
+	const char *text = json_string_value(json_object_get(answer, "table"));
 	int r;
 
 	if (!answer)
 		return code;
-	r = a->json ? write_json(a, answer, err) : write_policy(a, answer, err);
+	table = text ? json_loads(text, 0, NULL) : NULL;
+	r = a->json ? write_json(a, answer, table, err) : write_policy(a, answer, table, err);
 	if (r == 0)
 		return code;
 	return a->output && r != -EINVAL ? QUAYWALL_USAGE : QUAYWALL_UNREACHABLE;

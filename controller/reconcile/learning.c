@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,50 +11,55 @@
 #include "record.h"
 #include "statefile.h"
 
-#define WRITE_MS 60000
+#define WRITE_MS     60000
+#define PAIRS_A_TURN 128
 /* Of the loop's timers: the clock may be set meanwhile. */
 #define LOOK_MS 60000
 
 /* ---- the file ---- */
 
-static json_t *document(const struct learning *l)
+static void begin_draft(struct learning *l)
 {
-	json_t *j = learn_table_json(l->table);
-
-	json_object_set_new(j, "quaywall_learned", json_integer(1));
-	json_object_set_new(j, "since", json_integer(l->since));
-	json_object_set_new(j, "until", json_integer(l->until));
-	return j;
+	buf_truncate(&l->draft, 0);
+	buf_printf(&l->draft, "{\"quaywall_learned\":1,\"since\":%jd,\"until\":%jd,\"pairs\":[",
+		   (intmax_t)l->since, (intmax_t)l->until);
+	l->drafted = 0;
+	l->changed = false;
 }
 
-static int write_file(const struct daemon *d, bool sync, struct error *err)
+/* At most N pairs more. False: there are others. */
+static bool go_on(struct learning *l, size_t n)
 {
-	CLEANUP_JSON json_t *j = document(&d->learning);
-	CLEANUP_FREE char *text = json_dumps(j, JSON_COMPACT);
-	CLEANUP_BUF struct buf out = BUF_INIT;
-
-	buf_str(&out, text);
-	statefile_add_sum(&out);
-	if (out.len > LEARNING_SIZE_MAX)
-		return error_set(err, -EFBIG, "it is over %u MiB", LEARNING_SIZE_MAX >> 20);
-	return statefile_write(d->state_folder, LEARNING_FILE, &out, sync, err);
+	l->drafted = learn_table_print(l->table, l->drafted, n, &l->draft);
+	if (l->drafted < learn_table_len(l->table))
+		return false;
+	buf_printf(&l->draft, "],\"left_out\":%" PRIu64 "}", learn_table_left_out(l->table));
+	statefile_add_sum(&l->draft);
+	return true;
 }
 
 /* The loop does not wait for the disk but at the end: what a power cut takes then is begun anew. */
-static void keep(struct daemon *d, bool sync)
+static void write_draft(struct daemon *d, bool sync)
 {
 	struct learning *l = &d->learning;
 	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r = l->draft.len > LEARNING_SIZE_MAX
+			? error_set(&err, -EFBIG, "it is over %u MiB", LEARNING_SIZE_MAX >> 20)
+			: statefile_write(d->state_folder, LEARNING_FILE, &l->draft, sync, &err);
 
-	if (!l->changed)
-		return;
-	l->changed = write_file(d, sync, &err) < 0;
-	if (l->changed && !l->error)
+	buf_done(&l->draft);
+	if (r < 0 && !l->error)
 		log_line(LOG_LEVEL_WARNING, "what is learned cannot be kept for a restart", "cause",
 			 error_text(&err), NULL);
-	daemon_note(&l->error, l->changed ? error_text(&err) : NULL);
-	if (l->changed)
-		loop_timer_set(&l->write_timer, WRITE_MS);
+	daemon_note(&l->error, r < 0 ? error_text(&err) : NULL);
+	l->changed = l->changed || r < 0;
+}
+
+static void keep(struct daemon *d, bool sync)
+{
+	begin_draft(&d->learning);
+	go_on(&d->learning, SIZE_MAX);
+	write_draft(d, sync);
 }
 
 static void note_change(struct learning *l)
@@ -63,9 +69,23 @@ static void note_change(struct learning *l)
 		loop_timer_set(&l->write_timer, WRITE_MS);
 }
 
+/* A full table takes some milliseconds to print, which others in the loop need not wait for. */
 void daemon_learn_due(void *data)
 {
-	keep(data, false);
+	struct daemon *d = data;
+	struct learning *l = &d->learning;
+
+	if (!l->draft.len && !l->changed)
+		return;
+	if (!l->draft.len)
+		begin_draft(l);
+	if (!go_on(l, PAIRS_A_TURN)) {
+		loop_timer_set(&l->write_timer, 1);
+		return;
+	}
+	write_draft(d, false);
+	if (l->changed)
+		loop_timer_set(&l->write_timer, WRITE_MS);
 }
 
 static bool take_time(const json_t *j, time_t *ret)
@@ -141,8 +161,9 @@ void daemon_learn_open(struct daemon *d)
 
 void daemon_learn_done(struct daemon *d)
 {
-	if (d->learning.table)
+	if (d->learning.table && (d->learning.changed || d->learning.draft.len))
 		keep(d, true);
+	buf_done(&d->learning.draft);
 	learn_table_free(d->learning.table);
 	free(d->learning.error);
 }
@@ -228,7 +249,6 @@ static void until(struct daemon *d, time_t end)
 	struct learning *l = &d->learning;
 
 	l->until = end;
-	l->changed = true;
 	/* At once: a restart in the first minute must not end it. */
 	keep(d, false);
 	loop_timer_clear(&l->over_timer);
@@ -303,9 +323,15 @@ static json_t *names_json(const struct policy_set *set)
 
 json_t *daemon_learn_answer(const struct daemon *d)
 {
-	json_t *answer = learn_table_json(d->learning.table);
+	const struct learn_table *t = d->learning.table;
+	json_t *answer = daemon_learn_json(d);
+	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	json_object_update_missing_new(answer, daemon_learn_json(d));
+	/* As text, which costs a fraction of what thousands of objects do. */
+	buf_str(&text, "{\"pairs\":[");
+	learn_table_print(t, 0, SIZE_MAX, &text);
+	buf_printf(&text, "],\"left_out\":%" PRIu64 "}", learn_table_left_out(t));
+	json_object_set_new(answer, "table", json_string(buf_text(&text)));
 	json_object_set_new(answer, "policies", names_json(d->world.policies));
 	json_object_set_new(answer, "snapshot", snapshot_json(d));
 	return answer;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "quaywall/buf.h"
 #include "quaywall/flow.h"
 #include "quaywall/learn.h"
 #include "loop.h"
@@ -27,5 +28,7 @@ struct learning {
 	bool half;    /* `audited` was logged at one end, and comes again */
 	struct flow_tuple audited;
 	struct loop_timer write_timer, over_timer;
-	char *error; /* why it is not kept, or was begun anew */
+	struct buf draft; /* of the file, which is written piece by piece */
+	size_t drafted;	  /* pairs of it */
+	char *error;	  /* why it is not kept, or was begun anew */
 };

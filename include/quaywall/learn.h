@@ -77,6 +77,11 @@ json_t *learn_table_json(const struct learn_table *t);
 int learn_table_read(const json_t *document, size_t max, struct learn_table **ret,
 		     struct error *err);
 
+/* The same without its frame, {"pairs": [...], "left_out": N}, and in the table's own order: N pairs from FROM on, with the
+ * commas between them. Returns from where to go on; at the end it is the table's length. For who must not take long: what
+ * comes in between two calls is behind them. */
+size_t learn_table_print(const struct learn_table *t, size_t from, size_t n, struct buf *out);
+
 /* One pair as there: see the README, `learn`, for its keys. */
 json_t *learn_pair_json(const struct learn_pair *p);
 

@@ -65,6 +65,28 @@ static void test_reads_back(void **state)
 	}
 }
 
+/* Piece by piece, as the daemon does it, it says the same. */
+static void test_printed(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < ARRAY_SIZE(good); i++) {
+		CLEANUP_LEARN_TABLE struct learn_table *t = NULL, *again = NULL;
+		CLEANUP_BUF struct buf text = BUF_INIT;
+		CLEANUP_JSON json_t *before = NULL, *after = NULL;
+		size_t at = 0;
+
+		assert_int_equal(read_text(good[i], &t, NULL), 0);
+		buf_str(&text, "{\"pairs\":[");
+		while (at < learn_table_len(t))
+			at = learn_table_print(t, at, 2, &text);
+		buf_str(&text, "],\"left_out\":0}");
+		assert_int_equal(read_text(buf_text(&text), &again, NULL), 0);
+		before = learn_table_json(t);
+		after = learn_table_json(again);
+		assert_true(json_equal(before, after));
+	}
+}
+
 #define PAIR(from, to, rest) \
 	"{\"pairs\":[{\"from\":" from ",\"to\":" to "," rest "}],\"left_out\":0}"
 #define TCP "\"protocol\":\"tcp\",\"port\":80,"
@@ -155,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_back),
+		cmocka_unit_test(test_printed),
 		cmocka_unit_test(test_what_makes_no_sense_is_an_error),
 		cmocka_unit_test(test_a_name_that_is_too_long),
 		cmocka_unit_test(test_more_pairs_than_there_is_room_for),

@@ -251,16 +251,13 @@ static bool take_living(const struct flow_entry *e, void *data)
 
 /* The flows that exist: those that began before anybody listened, or whose event was lost. What both began and ended
  * unseen stays so. */
-void daemon_accepted_repair(void *data)
+static void look_through(struct daemon *d)
 {
-	struct daemon *d = data;
 	struct accepted *a = &d->accepted;
 	struct batch b = batch_begin(d);
 	CLEANUP_FLOW_LIST struct flow_list none = {0};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 
-	if (!a->events)
-		return;
 	if (flow_find(d->flows, take_living, &b, &none, &err) < 0) {
 		forget(&b.living, &b.nliving);
 		log_line(LOG_LEVEL_WARNING, "flows that exist are not told", "cause",
@@ -273,6 +270,16 @@ void daemon_accepted_repair(void *data)
 	a->repaired_ms = loop_now();
 	batch_end(&b);
 	say_left_out(a);
+}
+
+/* Whose they are only the engine tells: before, they would be taken for known and never be told. */
+void daemon_accepted_repair(void *data)
+{
+	struct daemon *d = data;
+
+	d->accepted.waits = !d->world.compiled || d->skeleton;
+	if (d->accepted.events && !d->accepted.waits)
+		look_through(d);
 }
 
 static void repair_soon(struct accepted *a)
@@ -360,6 +367,8 @@ void daemon_accepted_follow(struct daemon *d)
 	} else if (!a->events && !a->due.due) {
 		start(d);
 	}
+	if (a->waits)
+		loop_timer_set(&a->repair, MORE_MS);
 }
 
 json_t *daemon_accepted_watched(struct daemon *d)

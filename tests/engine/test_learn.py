@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import yaml
 
-from bed import Ask, Quaywall
+from bed import Ask, Held, Quaywall
 from checks import Bed, Box, arrive, box_of, hold
 
 Make = Callable[..., Quaywall]
@@ -79,6 +79,12 @@ class Shop:
         ]
 
 
+def forget_flows(bed: Bed) -> None:
+    """Of those before; the daemon looks at the flows that exist, too."""
+    assert bed.engine.space
+    bed.engine.space.net("conntrack", "-F")
+
+
 def learned(q: Quaywall) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(q.verb("learn", "--json"))
     return found
@@ -98,6 +104,7 @@ def test_what_was_seen_passes_and_nothing_else(clean: Bed, quaywall: Make) -> No
     shop = Shop(clean)
     traffic, unseen = shop.traffic(), shop.unseen()
     arrive(*unseen)
+    forget_flows(clean)
     q = quaywall(clean, defaults=AUDIT)
     q.start()
     arrive(*traffic)
@@ -127,3 +134,19 @@ def test_what_was_seen_passes_and_nothing_else(clean: Bed, quaywall: Make) -> No
     q.verb("reload")
     hold(traffic, unseen)
     q.verb("validate")
+
+
+def test_flows_that_exist(clean: Bed, quaywall: Make) -> None:
+    """Those that began before the daemon did are seen, once it knows whose they are."""
+    clean.engine.network("inner", "172.30.8.0/24")
+    worker = clean.engine.run("shop-worker-1", "inner", SERVES, service="shop/worker")
+    forget_flows(clean)
+    held = Held(worker.at(), clean.lan.addr4, 443)
+    try:
+        assert held.up
+        q = quaywall(clean, defaults=AUDIT)
+        q.start()
+        (pair,) = [p for p in wait_for_flows(q, 1) if p["port"] == 443]
+        assert pair["from"]["service"] == "worker" and pair["audited"] == 1
+    finally:
+        held.close()

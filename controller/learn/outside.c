@@ -19,7 +19,7 @@ void plan_addresses_add(struct plan_addresses *a, const struct learn_end *end)
 		return;
 	}
 	if (end->block)
-		pair_block_of(&end->addr, &p);
+		a->blocks = pair_block_of(&end->addr, &p);
 	MEM_PUSH(a, p);
 }
 
@@ -200,7 +200,10 @@ char *plan_addresses_print(const struct plan *p, struct plan_addresses *a, const
 	}
 	merge(p, a, 24, 64);
 	merge(p, a, 16, 48);
-	*ret_note = a->len < n ? mem_printf("%zu addresses", n) : NULL;
+	if (a->blocks)
+		*ret_note = mem_strdup("more addresses than are kept apart, so all of their block");
+	else
+		*ret_note = a->len < n ? mem_printf("%zu addresses", n) : NULL;
 	if (a->len != 1)
 		buf_char(&out, '[');
 	for (size_t i = 0; i < a->len; i++) {

@@ -28,6 +28,7 @@ struct plan_rule {
 	time_t last;
 	char *note;   /* for its comment; or NULL */
 	char *tested; /* the end outside, as one address for a test; NULL: none is known */
+	bool range;   /* some of its ports are a range in which not all need have been seen */
 	bool from_outside, to_outside;
 	bool is_test; /* its test stands in this document */
 };
@@ -103,6 +104,7 @@ struct plan_addresses {
 	struct prefix *items;
 	size_t len, cap;
 	bool others; /* and more that are not known */
+	bool blocks; /* and more that are known by their block alone */
 };
 
 void plan_addresses_add(struct plan_addresses *a, const struct learn_end *end);

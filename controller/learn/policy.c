@@ -195,6 +195,8 @@ static void print_rule(const struct plan_rule *r, struct buf *out)
 	print_counts(r->flows, r->refused, r->last, out);
 	if (r->note)
 		buf_printf(out, "; %s", r->note);
+	if (r->range)
+		buf_str(out, "; more ports than are kept apart, so a range");
 	buf_char(out, '\n');
 }
 

@@ -85,7 +85,7 @@ void plan_ports_print(const struct plan_ports *ports, struct buf *out)
 static bool same_ports(const struct learn_pair *a, const struct learn_pair *b)
 {
 	return a->protocol == b->protocol && a->range == b->range && a->port == b->port &&
-	       a->published_port == b->published_port;
+	       a->port_last == b->port_last && a->published_port == b->published_port;
 }
 
 /* ---- a rule ---- */
@@ -101,6 +101,7 @@ void plan_rule_done(struct plan_rule *r)
 
 static void count(struct plan_rule *r, const struct learn_pair *p)
 {
+	r->range |= p->range && p->port_last > p->port;
 	r->flows += p->allowed + p->audited;
 	r->refused += p->refused;
 	if (p->last > r->last)
@@ -180,16 +181,18 @@ static int compare_spots(const void *a, const void *b)
 		r = (int)p.protocol - (int)q.protocol;
 	if (r == 0)
 		r = (int)p.range - (int)q.range;
-	if (r == 0 && !p.range)
+	if (r == 0)
 		r = (int)p.port - (int)q.port;
+	if (r == 0)
+		r = (int)p.port_last - (int)q.port_last;
 	return r ? r : learn_pair_compare(*x, *y);
 }
 
-/* Ranges were seen by one address and by another: of one rule, as its ports are what they are together. */
+/* One address's range of ports is none of another's. */
 static bool same_spot(const struct learn_pair *a, const struct learn_pair *b)
 {
 	return comes_in(a) == comes_in(b) && plan_compare_ends(inside_of(a), inside_of(b)) == 0 &&
-	       (same_ports(a, b) || (a->range && b->range && a->protocol == b->protocol));
+	       same_ports(a, b);
 }
 
 static char *one_address(const struct learn_pair *p)
@@ -245,6 +248,7 @@ static void add_rule(struct plan_document *d, size_t from, struct plan_rule *r)
 			MEM_PUSH(&known->ports, r->ports.items[k]);
 		known->flows += r->flows;
 		known->refused += r->refused;
+		known->range |= r->range;
 		known->last = r->last > known->last ? r->last : known->last;
 		plan_rule_done(r);
 		return;

@@ -198,6 +198,22 @@ static void test_many_addresses(void **state)
 	assert_written("addresses", table, &wish);
 }
 
+/* A range is of the address that it was seen of, and of no other. */
+static void test_many_ports(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(10000);
+	struct learn_wish wish = {.project = NULL};
+
+	(void)state;
+	for (uint16_t i = 0; i < LEARN_PORTS_MAX + 70; i++) {
+		add_tcp(table, endpoint(WORKER), endpoint(DB), (uint16_t)(30000 + i));
+		add_tcp(table, endpoint(WORKER), address("198.51.100.7"), (uint16_t)(2000 + i));
+	}
+	add_tcp(table, endpoint(WORKER), address("198.51.100.8"), 22);
+	add_tcp(table, endpoint(WORKER), address("198.51.100.9"), 22);
+	assert_written("ports", table, &wish);
+}
+
 static void test_nothing(void **state)
 {
 	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(10);
@@ -214,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_an_application),
 		cmocka_unit_test(test_one_project_and_what_was_refused),
 		cmocka_unit_test(test_many_addresses),
+		cmocka_unit_test(test_many_ports),
 		cmocka_unit_test(test_nothing),
 	};
 

@@ -171,6 +171,22 @@ static void add_log(struct buf *out, const json_t *l)
 		buf_printf(out, "            error: %s\n", error);
 }
 
+static void add_learned(struct buf *out, const json_t *l)
+{
+	const char *until = output_text(l, "until"), *error = output_text(l, "error");
+
+	buf_printf(out, "learned     %s kind%s of flows since %s", output_text(l, "pairs"),
+		   plural(l, "pairs"), output_text(l, "since"));
+	if (*until)
+		buf_printf(out, ", all that passes until %s", until);
+	if (json_integer_value(part(l, "left_out")))
+		buf_printf(out, ", no room for %s flow%s", output_text(l, "left_out"),
+			   plural(l, "left_out"));
+	buf_char(out, '\n');
+	if (*error)
+		buf_printf(out, "            error: %s\n", error);
+}
+
 static void add_output(struct buf *out, const json_t *o)
 {
 	if (!strcmp(output_text(o, "to"), "none"))
@@ -355,6 +371,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_kernel(out, part(s, "kernel"));
 	add_bridge_filter(out, part(s, "bridge_filter"));
 	add_log(out, part(s, "log"));
+	add_learned(out, part(s, "learned"));
 	add_output(out, part(s, "output"));
 	add_metrics(out, part(s, "metrics"));
 	add_alerts(out, part(s, "alerts"));

@@ -357,6 +357,7 @@ def test_status_text(daemon: Daemon) -> None:
         "br_netfilter IPv4 on, IPv6 on, needed",
         "table inet quaywall stands, ",
         "table bridge quaywall stands\n",
+        "\nlearned     0 kinds of flows since 2",
     ):
         assert part in text
 

@@ -13,12 +13,8 @@ from checks import Bed, Box, arrive, box_of, hold
 
 Make = Callable[..., Quaywall]
 
-AUDIT = {
-    "mode": "audit",
-    "containers": "deny",
-    "publish": "deny",
-    "containers_to_host": "deny",
-}
+# Everything that no rule names would be refused, what docker-proxy relays from the host to a container, too.
+AUDIT = {"preset": "strict", "defaults": {"mode": "audit"}}
 SERVES = ("tcp:80", "tcp:5432", "tcp:6379", "tcp:8080", "tcp:9090", "udp:53", "udp:8125")
 
 
@@ -29,6 +25,8 @@ class Shop:
         self.bed = bed
         bed.engine.network("edge", "172.30.7.0/24", "fd00:7::/64")
         bed.engine.network("inner", "172.30.8.0/24", "fd00:8::/64")
+        bed.engine.network("old", "172.30.9.0/24")
+        self.legacy = self._box("shop-legacy-1", "old", "shop/legacy", "8090:80")
         self.proxy = self._box("shop-proxy-1", "edge", "shop/proxy", "8080:80", "8443:8080")
         self.web = self._box("shop-web-1", "edge", "shop/web")
         self.api = self._box("shop-api-1", "edge", "shop/api", also="inner")
@@ -49,6 +47,7 @@ class Shop:
         asks = [
             Ask(lan, lan.host4, "tcp", 8080, source=lan.addr4),
             Ask(lan, lan.host6, "tcp", 8080, source=lan.addr6),
+            Ask(lan, lan.host6, "tcp", 8090, source=lan.addr6),  # docker-proxy relays it: from the host
             Ask(self.worker.place, lan.addr4, "tcp", 443),
             Ask(self.worker.place, lan.addr4, "udp", 53),
             Ask(self.web.place, lan.host4, "tcp", 9100),
@@ -105,7 +104,7 @@ def test_what_was_seen_passes_and_nothing_else(clean: Bed, quaywall: Make) -> No
     traffic, unseen = shop.traffic(), shop.unseen()
     arrive(*unseen)
     forget_flows(clean)
-    q = quaywall(clean, defaults=AUDIT)
+    q = quaywall(clean, **AUDIT)
     q.start()
     arrive(*traffic)
     pairs = wait_for_flows(q, len(traffic))
@@ -117,20 +116,21 @@ def test_what_was_seen_passes_and_nothing_else(clean: Bed, quaywall: Make) -> No
     text = q.verb("learn")
     documents = {d["policy"]: d for d in yaml.safe_load_all(text)}
     assert set(documents) == {"shop", "watch", "no-project"}
-    assert set(documents["shop"]["groups"]) == {"proxy", "web", "api", "db", "cache", "worker"}
+    assert set(documents["shop"]["groups"]) == {"proxy", "web", "api", "db", "cache", "worker", "legacy"}
     rules = {(str(r["from"]), str(r["to"])): r["ports"] for r in documents["shop"]["allow"]}
     assert rules["api", "db"] == [5432] and rules["worker", "db"] == [5432]
     assert rules["web", "host"] == [9100]
     assert rules["worker", clean.lan.addr4] == [443, "53/udp"]
-    (published,) = documents["shop"]["publish"]
-    assert published["port"] == [8080] and published["to"] == "proxy"
+    assert rules["host", "legacy"] == [80]
+    published = {(r["to"], str(r["port"])) for r in documents["shop"]["publish"]}
+    assert published == {("proxy", "[8080]"), ("legacy", "[8090]")}
     for line in text.splitlines():
         if re.match(r"  - {.*ports?: .*} ", line) and "verdict" not in line:
             assert re.search(r" # \d+ flows?, last 2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line), line
 
     q.policy("learned", text)
     q.verb("validate")
-    q.configure({"defaults": AUDIT | {"mode": "enforce"}})
+    q.configure({"preset": "strict"})
     q.verb("reload")
     hold(traffic, unseen)
     q.verb("validate")
@@ -144,7 +144,7 @@ def test_flows_that_exist(clean: Bed, quaywall: Make) -> None:
     held = Held(worker.at(), clean.lan.addr4, 443)
     try:
         assert held.up
-        q = quaywall(clean, defaults=AUDIT)
+        q = quaywall(clean, **AUDIT)
         q.start()
         (pair,) = [p for p in wait_for_flows(q, 1) if p["port"] == 443]
         assert pair["from"]["service"] == "worker" and pair["audited"] == 1

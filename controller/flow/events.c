@@ -6,15 +6,18 @@
 #include "quaywall/flow.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "decode.h"
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
+#define SWITCH "/proc/sys/net/netfilter/nf_conntrack_events" /* of the thread's namespace */
 /* Room for some 8,000 events, which a reader of twenty times a second has at 160,000 a second. */
 #define RECEIVE_SPACE (8 << 20)
 #define EVENT_SIZE    8192 /* a message has no more than some hundred bytes */
@@ -47,6 +50,15 @@ static int subscribe(struct mnl_socket *s, struct error *err)
 	return 0;
 }
 
+/* What would then come is nothing, without an error. */
+static bool are_off(void)
+{
+	CLEANUP_FD int fd = open(SWITCH, O_RDONLY | O_CLOEXEC);
+	char value;
+
+	return fd >= 0 && read(fd, &value, 1) == 1 && value == '0';
+}
+
 int flow_events_open(int netns_fd, struct flow_events **ret, struct error *err)
 {
 	CLEANUP_FLOW_EVENTS struct flow_events *e = mem_new(1, sizeof(*e));
@@ -54,6 +66,10 @@ int flow_events_open(int netns_fd, struct flow_events **ret, struct error *err)
 
 	if (r < 0)
 		return error_wrap(err, r, "conntrack's events");
+	if (netns_fd < 0 && are_off())
+		return error_set(
+			err, -EOPNOTSUPP,
+			"conntrack makes no events: net.netfilter.nf_conntrack_events is 0");
 	widen(mnl_socket_get_fd(e->socket));
 	r = subscribe(e->socket, err);
 	if (r < 0)

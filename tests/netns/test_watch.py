@@ -339,6 +339,17 @@ def test_flows_that_nobody_follows(bridge: Bridge) -> None:
     bridge.daemon.call("watch", "--all", "--refused", "--last", "1")
 
 
+def test_flows_where_the_kernel_makes_no_events(bridge: Bridge) -> None:
+    """Nothing would come, and nobody would know: it is said."""
+    bridge.daemon.space.run("sysctl", "-qw", "net.netfilter.nf_conntrack_events=0")
+    bridge.settings("flows: always")
+    bridge.daemon.start()
+    flows = bridge.daemon.status()["flows"]
+    assert not flows["followed"] and "nf_conntrack_events is 0" in flows["error"]
+    assert "nf_conntrack_events is 0" in bridge.daemon.call("watch", "--all", "--last", "1").stderr
+    assert bridge.daemon.log_text().count("nf_conntrack_events is 0") == 1
+
+
 FLOOD = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -254,6 +254,7 @@ static bool take_living(const struct flow_entry *e, void *data)
 static void look_through(struct daemon *d)
 {
 	struct accepted *a = &d->accepted;
+	uint64_t began_ms = loop_now();
 	struct batch b = batch_begin(d);
 	CLEANUP_FLOW_LIST struct flow_list none = {0};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
@@ -268,6 +269,7 @@ static void look_through(struct daemon *d)
 		a->nliving = b.nliving;
 	}
 	a->repaired_ms = loop_now();
+	a->rest_ms = (a->repaired_ms - began_ms) * 1000 / BUDGET_PERMILLE;
 	batch_end(&b);
 	say_left_out(a);
 }
@@ -280,6 +282,15 @@ void daemon_accepted_repair(void *data)
 	d->accepted.waits = !d->world.compiled || d->skeleton;
 	if (d->accepted.events && !d->accepted.waits)
 		look_through(d);
+}
+
+/* Of who comes and goes, each coming is a look: together they get no more of the time than events do. */
+static void look_soon(struct accepted *a)
+{
+	uint64_t since = loop_now() - a->repaired_ms;
+	uint64_t rest = since < a->rest_ms ? a->rest_ms - since : 0;
+
+	loop_timer_set(&a->repair, rest > MORE_MS ? rest : MORE_MS);
 }
 
 static void repair_soon(struct accepted *a)
@@ -342,7 +353,7 @@ static void start(struct daemon *d)
 	loop_add(&d->loop, &a->source);
 	loop_timer_clear(&a->due);
 	/* Once who asked for it is there to be told. */
-	loop_timer_set(&a->repair, MORE_MS);
+	look_soon(a);
 }
 
 static bool is_permitted(const struct daemon *d)

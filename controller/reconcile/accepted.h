@@ -22,6 +22,7 @@ struct accepted {
 	bool waits;	       /* for the engine's first listing, to look at the flows that exist */
 	struct loop_timer say; /* how many were left out */
 	uint64_t repaired_ms;  /* when, last; 0: never */
+	uint64_t rest_ms;      /* until the next: in proportion to what the last took */
 	void *living;	       /* of tsearch(3): ids of flows that were told of and not ended */
 	size_t nliving;
 

@@ -10,8 +10,9 @@ enum pair_blur {
 	BLUR_NOTHING,
 	BLUR_ADDR,	/* the address outside does not count */
 	BLUR_ADDR_PORT, /* nor does the port */
+	BLUR_OWNER, /* only the container counts that the pair is of: who sends, where that is one */
 };
-#define BLURS 3
+#define BLURS 4
 
 uint64_t pair_hash(const struct learn_pair *p, enum pair_blur blur, uint64_t seed);
 bool pair_is_same(const struct learn_pair *a, const struct learn_pair *b, enum pair_blur blur);

@@ -89,12 +89,22 @@ static uint64_t mix_end(uint64_t hash, const struct learn_end *e, enum pair_blur
 	return hash;
 }
 
+static const struct learn_end *owner_of(const struct learn_pair *p)
+{
+	return p->from.kind == LEARN_CONTAINER ? &p->from : &p->to;
+}
+
 uint64_t pair_hash(const struct learn_pair *p, enum pair_blur blur, uint64_t seed)
 {
 	uint16_t ports[2] = {p->range ? 0 : p->port, p->published_port};
 	uint8_t range = p->range;
-	uint64_t hash = mix_end(mix_end(seed, &p->from, blur), &p->to, blur);
+	uint64_t hash;
 
+	if (blur == BLUR_OWNER) {
+		hash = mix_end(seed, owner_of(p), blur);
+		return hash ^ hash >> 29;
+	}
+	hash = mix_end(mix_end(seed, &p->from, blur), &p->to, blur);
 	hash = mix(hash, &p->protocol, 1);
 	if (blur != BLUR_ADDR_PORT)
 		hash = mix(mix(hash, ports, sizeof(ports)), &range, 1);
@@ -119,6 +129,8 @@ static bool same_end(const struct learn_end *a, const struct learn_end *b, enum 
 
 bool pair_is_same(const struct learn_pair *a, const struct learn_pair *b, enum pair_blur blur)
 {
+	if (blur == BLUR_OWNER)
+		return same_end(owner_of(a), owner_of(b), blur);
 	if (a->protocol != b->protocol || !same_end(&a->from, &b->from, blur) ||
 	    !same_end(&a->to, &b->to, blur))
 		return false;

@@ -151,6 +151,23 @@ static bool has_place(const struct learn_table *t, const struct learn_pair *p)
 	return !is_refused_only(p) || t->refused_only < (t->max + 3) / 4;
 }
 
+/* A quarter is enough for one container: what it makes up must not keep the others from being known. */
+static bool owner_has_place(const struct learn_table *t, const struct learn_pair *p)
+{
+	const struct kin *kin = find(t, p, BLUR_OWNER);
+
+	return !kin || kin->n < (t->max + 3) / 4;
+}
+
+static void count_owner(struct learn_table *t, uint32_t pair)
+{
+	struct kin *kin = find(t, &t->pairs.items[pair], BLUR_OWNER);
+
+	if (!kin)
+		kin = make_kin(t, pair, BLUR_OWNER);
+	kin->n++;
+}
+
 /* Counts it where pairs like it are counted. */
 static void count_kin(struct learn_table *t, uint32_t pair)
 {
@@ -178,6 +195,7 @@ static struct learn_pair *insert(struct learn_table *t, const struct learn_pair 
 	MEM_PUSH(&t->pairs, copy);
 	make_kin(t, pair, BLUR_NOTHING);
 	count_kin(t, pair);
+	count_owner(t, pair);
 	t->bytes += pair_bytes(p);
 	t->refused_only += is_refused_only(p);
 	return &t->pairs.items[pair];
@@ -247,7 +265,7 @@ static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
 		count_flow(t, &t->pairs.items[kin->pair], one);
 		return true;
 	}
-	if (!has_place(t, one)) {
+	if (!has_place(t, one) || !owner_has_place(t, one)) {
 		t->left_out++;
 		return false;
 	}

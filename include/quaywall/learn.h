@@ -56,7 +56,7 @@ struct learn_pair {
 
 struct learn_table;
 
-/* At most MAX pairs, a quarter of them such as were only ever refused. */
+/* At most MAX pairs, a quarter of them such as were only ever refused, and a quarter of one container. */
 struct learn_table *learn_table_new(size_t max);
 void learn_table_free(struct learn_table *t);
 

@@ -103,7 +103,7 @@ static void test_flows_are_counted_by_names(void **state)
 
 static void test_what_makes_another_pair(void **state)
 {
-	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(64);
 	struct flow f = tcp(endpoint(W1_BACK), endpoint(DB), 5432);
 
 	(void)state;
@@ -218,20 +218,38 @@ static void test_a_scan_is_bounded(void **state)
 
 static void test_what_was_only_refused_takes_a_quarter(void **state)
 {
-	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(8);
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(64);
 
 	(void)state;
-	for (uint16_t port = 1; port <= 4; port++)
+	for (uint16_t port = 1; port <= 10; port++) {
 		add(table, tcp(endpoint(WORKER), endpoint(DB), port), FLOW_DENY, 1);
-	assert_int_equal(learn_table_len(table), 2);
-	assert_int_equal(learn_table_left_out(table), 2);
+		add(table, tcp(endpoint(BLOG_WEB), endpoint(DB), port), FLOW_DENY, 1);
+	}
+	assert_int_equal(learn_table_len(table), 16);
+	assert_int_equal(learn_table_left_out(table), 4);
 	/* One that passes does not count there any more. */
 	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 1), FLOW_AUDIT, 1));
-	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 3), FLOW_DENY, 1));
-	for (uint16_t port = 10; port < 20; port++)
-		add(table, tcp(endpoint(WORKER), endpoint(DB), port), FLOW_ALLOW, 1);
-	assert_int_equal(learn_table_len(table), 8);
-	assert_int_equal(learn_table_left_out(table), 2 + 5);
+	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 9), FLOW_DENY, 1));
+	assert_false(add(table, tcp(endpoint(WORKER), endpoint(DB), 10), FLOW_DENY, 1));
+}
+
+/* One that scans must not keep the others from being known. */
+static void test_one_container_takes_a_quarter(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(64);
+
+	(void)state;
+	for (uint16_t i = 0; i < 100; i++)
+		add(table, tcp(endpoint(WORKER), i % 2 ? outside(i) : endpoint(DB), i), FLOW_AUDIT,
+		    1);
+	assert_int_equal(learn_table_len(table), 16);
+	assert_int_equal(learn_table_left_out(table), 100 - 16);
+	assert_true(add(table, tcp(endpoint(WORKER), endpoint(DB), 2), FLOW_AUDIT, 1));
+	/* By who sends, where that is a container. */
+	assert_true(add(table, tcp(endpoint(BLOG_WEB), endpoint(WORKER), 80), FLOW_AUDIT, 1));
+	for (uint16_t port = 100; port < 120; port++)
+		add(table, tcp(outside(1), endpoint(DB), port), FLOW_AUDIT, 1);
+	assert_int_equal(learn_table_len(table), 16 + 1 + 16);
 }
 
 int main(void)
@@ -245,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_many_ports_become_a_range),
 		cmocka_unit_test(test_a_scan_is_bounded),
 		cmocka_unit_test(test_what_was_only_refused_takes_a_quarter),
+		cmocka_unit_test(test_one_container_takes_a_quarter),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -161,6 +161,7 @@ bool decode_attributes(const void *attributes, size_t len, struct flow_entry *re
 			break;
 		case CTA_STATUS:
 			e.dnat = read_be32(attr) & IPS_DST_NAT;
+			e.answered = read_be32(attr) & IPS_SEEN_REPLY;
 			break;
 		case CTA_PROTOINFO:
 			read_protoinfo(attr, &e);

@@ -97,6 +97,7 @@ json_t *learn_pair_json(const struct learn_pair *p)
 	json_object_set_new(j, "allowed", json_integer((json_int_t)p->allowed));
 	json_object_set_new(j, "audited", json_integer((json_int_t)p->audited));
 	json_object_set_new(j, "refused", json_integer((json_int_t)p->refused));
+	json_object_set_new(j, "unanswered", json_integer((json_int_t)p->unanswered));
 	json_object_set_new(j, "first", time_json(p->first));
 	json_object_set_new(j, "last", time_json(p->last));
 	return j;
@@ -186,8 +187,10 @@ static void print_pair(const struct learn_pair *p, struct buf *out)
 		buf_printf(out, ",\"port_last\":%u", p->port_last);
 	if (p->published_port)
 		buf_printf(out, ",\"published\":%u", p->published_port);
-	buf_printf(out, ",\"allowed\":%" PRIu64 ",\"audited\":%" PRIu64 ",\"refused\":%" PRIu64,
-		   p->allowed, p->audited, p->refused);
+	buf_printf(out,
+		   ",\"allowed\":%" PRIu64 ",\"audited\":%" PRIu64 ",\"refused\":%" PRIu64
+		   ",\"unanswered\":%" PRIu64,
+		   p->allowed, p->audited, p->refused, p->unanswered);
 	print_text("first", format_time(p->first, text), out);
 	print_text("last", format_time(p->last, text), out);
 	buf_char(out, '}');
@@ -308,17 +311,20 @@ static bool take_time(const json_t *j, time_t *ret)
 
 static bool take_counts(const json_t *j, struct learn_pair *p)
 {
-	int64_t allowed, audited, refused;
+	const json_t *silent = json_object_get(j, "unanswered");
+	int64_t allowed, audited, refused, unanswered = 0;
 
 	if (!take_number(json_object_get(j, "allowed"), 0, COUNT_MAX, &allowed) ||
 	    !take_number(json_object_get(j, "audited"), 0, COUNT_MAX, &audited) ||
 	    !take_number(json_object_get(j, "refused"), 0, COUNT_MAX, &refused) ||
+	    (silent && !take_number(silent, 0, allowed + audited, &unanswered)) ||
 	    !take_time(json_object_get(j, "first"), &p->first) ||
 	    !take_time(json_object_get(j, "last"), &p->last) || p->last < p->first)
 		return false;
 	p->allowed = (uint64_t)allowed;
 	p->audited = (uint64_t)audited;
 	p->refused = (uint64_t)refused;
+	p->unanswered = (uint64_t)unanswered;
 	return p->allowed || p->audited || p->refused;
 }
 

@@ -22,13 +22,13 @@ static bool is_of(const struct learn_end *end, const char *project)
 
 static void sort_in(struct plan *p, const struct learn_pair *pair)
 {
-	bool passed = pair->allowed || pair->audited;
+	struct plan_pairs *others = pair->allowed || pair->audited ? &p->unanswered : &p->refused;
 
 	if (p->wish->project && !is_of(&pair->from, p->wish->project) &&
 	    !is_of(&pair->to, p->wish->project))
 		return;
-	if (!passed && !p->wish->refused)
-		MEM_PUSH(&p->refused, pair);
+	if (!learn_pair_passed(pair) && !p->wish->refused)
+		MEM_PUSH(others, pair);
 	else if (!is_writable(pair))
 		MEM_PUSH(&p->unwritable, pair);
 	else if (pair->from.kind == LEARN_HOST && p->settings->host_to_containers != DEFAULT_DENY)
@@ -146,6 +146,7 @@ void plan_init(struct plan *p, const struct learn_table *t, const struct setting
 		sort_in(p, learn_table_pair(t, i));
 	sort(&p->pairs);
 	sort(&p->refused);
+	sort(&p->unanswered);
 	sort(&p->unwritable);
 	sort(&p->from_host);
 	make_documents(p);
@@ -179,6 +180,7 @@ void plan_done(struct plan *p)
 	free(p->documents.items);
 	free(p->pairs.items);
 	free(p->refused.items);
+	free(p->unanswered.items);
 	free(p->unwritable.items);
 	free(p->from_host.items);
 }

@@ -69,6 +69,7 @@ struct plan {
 	const struct learn_wish *wish;
 	struct plan_pairs pairs; /* in the order of learn_pair_compare(): what rules are made of */
 	struct plan_pairs refused;    /* only ever */
+	struct plan_pairs unanswered; /* passed, and nobody served */
 	struct plan_pairs unwritable; /* the language has no word for them */
 	struct plan_pairs from_host;  /* pass without a rule */
 	struct {

@@ -275,6 +275,8 @@ static void print_all(struct plan *p, uint64_t left_out, struct buf *out)
 	print_list(&p->unwritable, "Passed, but the language has no word for it", out);
 	print_list(&p->refused,
 		   "Was only ever refused, so it is not allowed above (--refused does that)", out);
+	print_list(&p->unanswered,
+		   "Nobody answered, so it is not allowed above (--refused does that)", out);
 	print_list(&p->from_host,
 		   "Needs no rule, as the host reaches its containers "
 		   "(defaults.host_to_containers)",

@@ -320,28 +320,55 @@ static bool is_one_container(const struct model *m, const struct flow *f)
 	       m->endpoints[f->from.endpoint].container == m->endpoints[f->to.endpoint].container;
 }
 
-bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
-		     enum flow_verdict verdict, time_t at, bool *ret_new)
+/* Its ends and its ports; false where it makes nothing. */
+static bool take_flow(const struct compiled *c, const struct flow *f, struct learn_pair *ret)
 {
 	uint16_t port = pair_has_ports(f->protocol) ? f->port : 0;
-	struct learn_pair one = {
+
+	*ret = (struct learn_pair) {
 		.protocol = f->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : f->protocol,
 		.port = port,
 		.port_last = port,
 		.published_port = f->published ? f->published_port : 0,
-		.allowed = verdict == FLOW_ALLOW,
-		.audited = verdict == FLOW_AUDIT,
-		.refused = verdict == FLOW_DENY,
-		.first = at,
-		.last = at,
 	};
-	bool is_new = false;
-	bool kept = take_end(c, &f->from, &one.from) && take_end(c, &f->to, &one.to) &&
-		    !is_one_container(compile_model(c), f) &&
-		    (one.from.kind == LEARN_CONTAINER || one.to.kind == LEARN_CONTAINER) &&
-		    one.protocol && add(t, &one, &is_new);
+	return take_end(c, &f->from, &ret->from) && take_end(c, &f->to, &ret->to) &&
+	       !is_one_container(compile_model(c), f) &&
+	       (ret->from.kind == LEARN_CONTAINER || ret->to.kind == LEARN_CONTAINER) &&
+	       ret->protocol;
+}
 
+bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
+		     enum flow_verdict verdict, time_t at, bool *ret_new)
+{
+	bool is_new = false, kept;
+	struct learn_pair one;
+
+	kept = take_flow(c, f, &one);
+	one.allowed = verdict == FLOW_ALLOW;
+	one.audited = verdict == FLOW_AUDIT;
+	one.refused = verdict == FLOW_DENY;
+	one.first = one.last = at;
+	kept = kept && add(t, &one, &is_new);
 	if (ret_new)
 		*ret_new = is_new;
 	return kept;
+}
+
+/* Its beginning may have been lost: then there is nothing that it could be taken from. */
+void learn_table_unanswered(struct learn_table *t, const struct compiled *c, const struct flow *f)
+{
+	const struct kin *kin;
+	struct learn_pair one;
+
+	if (!take_flow(c, f, &one))
+		return;
+	blur_key(t, &one);
+	kin = find(t, &one, BLUR_NOTHING);
+	if (kin && learn_pair_passed(&t->pairs.items[kin->pair]))
+		t->pairs.items[kin->pair].unanswered++;
+}
+
+bool learn_pair_passed(const struct learn_pair *p)
+{
+	return p->allowed + p->audited > p->unanswered;
 }

@@ -1,5 +1,6 @@
 #include "daemon.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <search.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ static void tell(struct batch *b, const struct flow *f, const struct flow_event 
 
 /* What began before conntrack saw it is told as conntrack has it, but is to make no rule for a client's port. */
 static void learn(struct batch *b, const struct flow_entry *entry, const struct flow *flow,
-		  const struct verdict *verdict)
+		  const struct verdict *verdict, bool ends)
 {
 	struct flow_entry e = *entry;
 	struct flow f = *flow;
@@ -171,8 +172,10 @@ static void learn(struct batch *b, const struct flow_entry *entry, const struct 
 
 	if (!flow_entry_turn(&e) || (e.midway && !cut_verdict(&b->view, &e, &f, &v)))
 		return;
-	if (v.verdict != FLOW_DENY)
+	if (v.verdict != FLOW_DENY && !ends)
 		daemon_learn_flow(b->d, &f, v.verdict);
+	else if (v.verdict != FLOW_DENY && e.protocol == IPPROTO_TCP && !e.answered)
+		daemon_learn_unanswered(b->d, &f);
 }
 
 static void take(struct batch *b, const struct flow_event *event, enum record_state state)
@@ -192,8 +195,7 @@ static void take(struct batch *b, const struct flow_event *event, enum record_st
 		return;
 	*(state == RECORD_ENDS ? &a->ended : &a->begun) += 1;
 	a->found += state == RECORD_FOUND;
-	if (state != RECORD_ENDS)
-		learn(b, &event->entry, &f, &v);
+	learn(b, &event->entry, &f, &v, state == RECORD_ENDS);
 	if (left > BUDGET_LINES_US && (b->wants_lines || b->kept++ < KEPT_LINES))
 		tell(b, &f, event, state, &v);
 	else if (b->wants_lines)

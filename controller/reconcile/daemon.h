@@ -221,6 +221,8 @@ void daemon_learn_open(struct daemon *d);
 void daemon_learn_done(struct daemon *d);
 /* A flow of the world in force that was judged, and begins. */
 void daemon_learn_flow(struct daemon *d, const struct flow *f, enum flow_verdict verdict);
+/* One that was learned has ended, and nobody had answered. */
+void daemon_learn_unanswered(struct daemon *d, const struct flow *f);
 /* A packet that a rule logged, if it is such a flow's that daemon_learn_flow() is not told of by conntrack. */
 struct record_interfaces;
 void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,

@@ -205,6 +205,16 @@ static bool is_second_half(struct daemon *d, const struct flow_packet *p, const 
 	return false;
 }
 
+void daemon_learn_unanswered(struct daemon *d, const struct flow *f)
+{
+	struct learning *l = &d->learning;
+
+	if (!l->table || !d->world.compiled || d->skeleton)
+		return;
+	learn_table_unanswered(l->table, d->world.compiled, f);
+	note_change(l);
+}
+
 /* What passes comes from conntrack, where it is followed: the log has a rate. */
 void daemon_learn_logged(struct daemon *d, const struct flow_packet *p,
 			 const struct record_interfaces *names)

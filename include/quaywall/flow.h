@@ -25,6 +25,7 @@ struct flow_entry {
 	uint16_t zone;
 	bool dnat;
 	bool established; /* TCP alone: neither opening nor closing */
+	bool answered;	  /* conntrack saw a packet the other way */
 	bool midway; /* TCP alone: conntrack did not see it begin, so either end may have begun it */
 	uint32_t id;
 };

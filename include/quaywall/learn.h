@@ -51,6 +51,8 @@ struct learn_pair {
 	uint16_t published_port; /* from outside by this port of the host; 0: not so */
 	uint64_t allowed, audited,
 		refused; /* flows: by the rules' leave, by audit's, and not (packets) */
+	uint64_t
+		unanswered; /* of the flows: TCP's that ended without an answer, so nobody served */
 	time_t first, last;
 };
 
@@ -70,6 +72,11 @@ uint64_t learn_table_left_out(const struct learn_table *t); /* flows of pairs th
  * before, or was only ever refused and is not now. False where it found no place, or makes nothing. */
 bool learn_table_add(struct learn_table *t, const struct compiled *c, const struct flow *f,
 		     enum flow_verdict verdict, time_t at, bool *ret_new);
+
+/* A flow that was added has ended, and nobody had answered. */
+void learn_table_unanswered(struct learn_table *t, const struct compiled *c, const struct flow *f);
+/* Whether something of the pair passed, and was answered as far as is known. */
+bool learn_pair_passed(const struct learn_pair *p);
 
 /* The table as a document of the state folder, in the order of learn_pair_compare(), and back: what makes no sense there
  * is an error (-EBADMSG), never a crash, and *RET is untouched then. */

@@ -19,6 +19,12 @@ allow:
 AUDIT = POLICY.replace("policy: shop\n", "policy: shop\nmode: audit\n")
 DB, WEB = "172.18.0.2", "172.18.0.3"
 CONNECT = "import socket, sys; s = socket.socket(); s.settimeout(1); s.connect_ex((sys.argv[1], int(sys.argv[2])))"
+ACCEPT = """
+import socket, sys, time
+held = [socket.create_server(("", int(port))) for port in sys.argv[1:]]
+print("up", flush=True)
+time.sleep(1000)
+"""
 
 
 class Pair:
@@ -30,11 +36,19 @@ class Pair:
         self.places.append(attach(daemon, f"{DB}/16", "02:42:ac:12:00:02"))
         self.places.append(attach(daemon, f"{WEB}/16", "02:42:ac:12:00:03"))
         self.config = daemon.folder / "settings.yaml"
+        self._servers: list[subprocess.Popen[bytes]] = []
 
     def settings(self, text: str) -> None:
         self.config.write_text(text + "\n", encoding="utf-8")
         if "--config" not in self.daemon.options:
             self.daemon.options += ["--config", str(self.config)]
+
+    def serve(self, *ports: int) -> None:
+        """db lets whoever likes connect."""
+        argv = self.places[0].argv("/usr/bin/python3", "-c", ACCEPT, *map(str, ports))
+        self._servers.append(subprocess.Popen([*DIES_WITH_US, *argv], stdout=subprocess.PIPE))
+        out = self._servers[-1].stdout
+        assert out and out.readline() == b"up\n"
 
     def connect(self, port: int) -> None:
         self.places[1].run("/usr/bin/python3", "-c", CONNECT, DB, str(port))
@@ -52,6 +66,9 @@ class Pair:
         return found[0]
 
     def close(self) -> None:
+        for server in self._servers:
+            server.kill()
+            server.communicate()
         for place in self.places:
             place.close()
 
@@ -65,6 +82,33 @@ def pair(daemon: Daemon) -> Iterator[Pair]:
         made.close()
 
 
+SCAN = """
+import socket, sys
+for port in range(1000, 1200):
+    s = socket.socket()
+    s.settimeout(1)
+    s.connect_ex((sys.argv[1], port))
+    s.close()
+"""
+
+
+def test_what_nobody_serves_is_no_rule(pair: Pair) -> None:
+    """A scan of closed ports in audit mode is told as such, and opens none of them."""
+    pair.serve(5432)
+    pair.daemon.policy(AUDIT)
+    pair.daemon.start()
+    pair.connect(5432)
+    pair.places[1].run("/usr/bin/python3", "-c", SCAN, DB)
+    assert eventually(lambda: pair.learned(1000)["unanswered"] == 1)
+    assert eventually(lambda: "1000" in pair.daemon.verb("learn").partition("Nobody answered")[2])
+    written = pair.daemon.verb("learn")
+    rules, _, comments = written.partition("# Nobody answered")
+    assert "  - {from: web, to: db, ports: [5432]} # 1 flow" in rules
+    assert not re.search(r"1[01]\d\d\b", re.sub("#.*", "", rules)), rules
+    assert "shop/web -> shop/db [1000]: 1 flow" in comments
+    assert "1000" in re.sub("#.*", "", pair.daemon.verb("learn", "--refused"))
+
+
 def counts(found: dict[str, Any]) -> tuple[int, int, int]:
     return found["allowed"], found["audited"], found["refused"]
 
@@ -72,6 +116,7 @@ def counts(found: dict[str, Any]) -> tuple[int, int, int]:
 @pytest.mark.parametrize("flows", ["auto", "never"])
 def test_an_audited_flow_counts_once(pair: Pair, flows: str) -> None:
     """It is logged, and told of by conntrack unless nobody follows that."""
+    pair.serve(23, 5432)
     pair.daemon.policy(AUDIT)
     pair.settings(f"flows: {flows}")
     pair.daemon.start()
@@ -140,6 +185,7 @@ def test_what_is_refused_is_no_rule(pair: Pair) -> None:
 
 def test_for_a_time(pair: Pair) -> None:
     """While nothing is in audit mode, and over a restart; then the policy comes, and nobody follows flows any more."""
+    pair.serve(5432)
     daemon, written = pair.daemon, pair.daemon.folder / "learned.yaml"
     process = daemon.start()
     assert daemon.status()["flows"]["followed"] is False

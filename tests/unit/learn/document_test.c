@@ -11,7 +11,7 @@
 
 #define TIMES(first, last) \
 	"\"first\":\"1970-01-01T00:00:" first "Z\",\"last\":\"1970-01-01T00:00:" last "Z\""
-#define COUNTS "\"allowed\":1,\"audited\":2,\"refused\":3," TIMES("10", "20")
+#define COUNTS "\"allowed\":1,\"audited\":2,\"refused\":3,\"unanswered\":1," TIMES("10", "20")
 #define WEB    "{\"kind\":\"container\",\"project\":\"shop\",\"service\":\"web\"}"
 #define HOST   "{\"kind\":\"host\"}"
 #define TEN    "{\"kind\":\"outside\",\"address\":\"10.0.0.1\"}"
@@ -120,6 +120,8 @@ static const char *const bad[] = {
 	PAIR(WEB, HOST,
 	     TCP
 	     "\"allowed\":1,\"audited\":0,\"refused\":0,\"first\":\"1970-01-01T00:00:00Z\",\"last\":\"11476-08-21T05:20:00Z\""),
+	PAIR(WEB, HOST,
+	     TCP "\"allowed\":1,\"audited\":0,\"refused\":0,\"unanswered\":2," TIMES("01", "02")),
 	PAIR(WEB, HOST, TCP "\"allowed\":1,\"refused\":0," TIMES("01", "02")),
 	"{\"pairs\":[{\"from\":" WEB ",\"to\":" HOST "," TCP COUNTS "},"
 	"{\"from\":" WEB ",\"to\":" HOST "," TCP COUNTS "}],\"left_out\":0}",

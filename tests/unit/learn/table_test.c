@@ -252,6 +252,31 @@ static void test_one_container_takes_a_quarter(void **state)
 	assert_int_equal(learn_table_len(table), 16 + 1 + 16);
 }
 
+static void test_what_nobody_answered(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(16);
+	struct flow tried = tcp(endpoint(WORKER), endpoint(DB), 22);
+	struct flow served = tcp(endpoint(WORKER), endpoint(DB), 5432);
+	struct flow strange = tcp(endpoint(WORKER), endpoint(DB), 23);
+
+	(void)state;
+	add(table, tried, FLOW_AUDIT, 1);
+	add(table, served, FLOW_AUDIT, 1);
+	add(table, served, FLOW_AUDIT, 1);
+	assert_true(learn_pair_passed(find(table, 22)));
+	learn_table_unanswered(table, t.compiled, &tried);
+	learn_table_unanswered(table, t.compiled, &served);
+	learn_table_unanswered(table, t.compiled, &strange);
+	assert_int_equal(learn_table_len(table), 2);
+	assert_false(learn_pair_passed(find(table, 22)));
+	assert_true(learn_pair_passed(find(table, 5432)));
+	/* No more than there were; and one that is answered makes it a pair again. */
+	learn_table_unanswered(table, t.compiled, &tried);
+	assert_int_equal(find(table, 22)->unanswered, 1);
+	add(table, tried, FLOW_AUDIT, 2);
+	assert_true(learn_pair_passed(find(table, 22)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_a_scan_is_bounded),
 		cmocka_unit_test(test_what_was_only_refused_takes_a_quarter),
 		cmocka_unit_test(test_one_container_takes_a_quarter),
+		cmocka_unit_test(test_what_nobody_answered),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "flow": {"model"},
     "compile": {"model", "policy", "ruleset"},
     "nft": {"ruleset"},
-    "check": {"model", "policy"},
+    "check": {"model", "policy", "compile"},
     "sandbox": set(),
     "learn": {"model", "policy", "compile"},
     "alert": {"model", "policy", "compile"},

@@ -1,0 +1,32 @@
+/*
+ * internal: what the files of the check room share. A group of checks is a file: its rows of the catalogue, and one
+ * function that makes them.
+ */
+#pragma once
+
+#include "quaywall/check.h"
+
+struct check_group {
+	const char *name;
+	const struct check *checks; /* by id; their group is this one */
+	size_t len;
+	void (*run)(const struct check_input *in, struct check_report *ret);
+};
+
+extern const struct check_group hygiene_group;
+
+/* In the order in which they are listed. */
+extern const struct check_group *const check_groups[];
+extern const size_t check_ngroups;
+
+void report_sort(struct check_report *r);
+
+/* As check_report_add() with the severity of the catalogue; the texts are on the heap, and freed here. */
+void report_take(struct check_report *r, const char *id, char *subject, char *evidence,
+		 char *remedy);
+
+/* ---- reading a posture ---- */
+
+/* A member of a member …: posture_get(p, "host", "sysctl", NULL). NULL where one is missing or null. */
+const json_t *posture_get(const json_t *posture, ...) __attribute__((sentinel));
+const char *posture_text(const json_t *object, const char *key); /* "" where it is none */

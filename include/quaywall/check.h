@@ -1,0 +1,105 @@
+/*
+ * check: what is exposed, what can walk round the policy, and what in the set-up undermines it.
+ *
+ * Pure. What is judged is handed in: the compiled policies with their model, and the posture: JSON documents of the
+ * engine and of the host, with everything left out that is secret or that no check reads. A posture can be recorded and
+ * judged elsewhere, as a snapshot can. What a posture does not hold is not judged, and said so: a check that could
+ * not be made is never passed in silence.
+ *
+ * Every check has a row in one catalogue: its id stays the same for good.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+#include <jansson.h>
+
+#include "quaywall/buf.h"
+#include "quaywall/compile.h"
+#include "quaywall/error.h"
+#include "quaywall/policy.h"
+
+enum check_severity { CHECK_INFO, CHECK_LOW, CHECK_MEDIUM, CHECK_HIGH, CHECK_CRITICAL };
+#define CHECK_SEVERITIES 5
+
+/* "info" … "critical". */
+const char *check_severity_name(enum check_severity s);
+bool check_severity_parse(const char *text, enum check_severity *ret);
+
+/* ---- the catalogue ---- */
+
+struct check {
+	const char *id; /* "published-database": lower case, words by '-' */
+	const char *
+		group; /* "overlay", "exposure", "bypass", "hygiene", "image", "runtime", "secret", "host", "api",
+			    * "logging", "swarm" */
+	enum check_severity severity; /* of most of its findings; a finding may have another */
+	const char *title;	      /* what is wrong, without whom: one line */
+	const char *why;	      /* why it matters, one sentence */
+	const char *source; /* where that is from: a document's name or address; or NULL */
+};
+
+/* Calls EACH for all of them, by group and id. */
+void check_each(void (*each)(const struct check *check, void *data), void *data);
+const struct check *check_find(const char *id); /* NULL: there is none */
+
+/* ---- findings ---- */
+
+struct check_finding {
+	const struct check *check;
+	enum check_severity severity;
+	char *subject; /* by the name that people use: "shop/db (shop-db-1)", "network shop_back", "host" */
+	char *evidence;	  /* what was read, and where */
+	char *remedy;	  /* the command or the YAML to use */
+	char *suppressed; /* the reason that the settings give; NULL: none */
+};
+
+/* What could not be looked at, and why. */
+struct check_gap {
+	const char *group;
+	char *why;
+};
+
+struct check_report {
+	struct {
+		struct check_finding *items; /* worst first, then by id and subject */
+		size_t len, cap;
+	} findings;
+	struct {
+		struct check_gap *items;
+		size_t len, cap;
+	} gaps;
+};
+
+void check_report_done(struct check_report *r);
+
+/* Copies its texts. */
+void check_report_add(struct check_report *r, const char *id, enum check_severity severity,
+		      const char *subject, const char *evidence, const char *remedy);
+void check_report_gap(struct check_report *r, const char *group, const char *why);
+
+/* ---- the posture ---- */
+
+/*
+ * {"version": 1, "engine": {…} or null, "containers": [{…}], "images": [{…}], "swarm": {…} or null, "host": {…} or null}
+ *
+ * "engine", "containers", "images" and "swarm" are made by the docker room (docker_posture()), which says there what it
+ * takes over of the engine's documents; "host" by the host room (host_posture()). A part that could not be read is
+ * null, with "gaps": [{"part", "why"}].
+ */
+
+struct check_input {
+	const struct compiled
+		*compiled; /* with settings, policies and model; of an engine that was listed */
+	const json_t *posture;
+	time_t now;
+};
+
+/* Makes every check; RET is empty before. */
+void check_run(const struct check_input *in, struct check_report *ret);
+
+/* [{"id", "group", "severity", "title", "subject", "evidence", "why", "remedy", "suppressed"}] */
+json_t *check_report_json(const struct check_report *r);
+
+#define CLEANUP_CHECK_REPORT __attribute__((cleanup(check_report_done)))

@@ -11,6 +11,10 @@ static const struct check checks[] = {
 	{"container-ungoverned", "hygiene", CHECK_MEDIUM, "a container is free in both directions",
 	 "Nothing keeps it from reaching, or being reached by, what it has no business with.",
 	 NULL},
+	{"suppression-expired", "hygiene", CHECK_LOW, "a suppression of the settings holds no more",
+	 "What it was to keep quiet is reported again, and its reason may be out of date.", NULL},
+	{"suppression-unknown", "hygiene", CHECK_LOW, "a suppression names no check",
+	 "It suppresses nothing, and what it was meant for is reported on.", NULL},
 };
 
 /* ---- containers ---- */

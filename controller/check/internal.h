@@ -21,6 +21,9 @@ extern const size_t check_ngroups;
 
 void report_sort(struct check_report *r);
 
+/* Marks what S suppresses; what of that is over, or names no check, is a finding of its own. */
+void report_suppress(struct check_report *r, const struct settings *s, time_t now);
+
 /* As check_report_add() with the severity of the catalogue; the texts are on the heap, and freed here. */
 void report_take(struct check_report *r, const char *id, char *subject, char *evidence,
 		 char *remedy);

@@ -124,6 +124,53 @@ json_t *check_report_json(const struct check_report *r)
 	return list;
 }
 
+void check_report_count(const struct check_report *r, size_t ret[static CHECK_SEVERITIES])
+{
+	for (size_t i = 0; i < CHECK_SEVERITIES; i++)
+		ret[i] = 0;
+	for (size_t i = 0; i < r->findings.len; i++)
+		if (!r->findings.items[i].suppressed)
+			ret[r->findings.items[i].severity]++;
+}
+
+static json_t *counts_json(const struct check_report *r, size_t *ret_all)
+{
+	size_t counts[CHECK_SEVERITIES];
+	json_t *object = json_object();
+
+	check_report_count(r, counts);
+	*ret_all = 0;
+	for (size_t i = CHECK_SEVERITIES; i-- > 0;) {
+		json_object_set_new(object, severities[i], json_integer((json_int_t)counts[i]));
+		*ret_all += counts[i];
+	}
+	return object;
+}
+
+static json_t *gaps_json(const struct check_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->gaps.len; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "group", r->gaps.items[i].group,
+						      "why", text_json(r->gaps.items[i].why)));
+	return list;
+}
+
+json_t *check_report_answer(const struct check_report *r, time_t at)
+{
+	struct tm tm;
+	char text[32];
+	size_t open;
+	json_t *counts = counts_json(r, &open);
+
+	gmtime_r(&at, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_pack("{s:i, s:s, s:o, s:I, s:o, s:o}", "version", 1, "checked", text, "counts",
+			 counts, "suppressed", (json_int_t)(r->findings.len - open), "findings",
+			 check_report_json(r), "not_checked", gaps_json(r));
+}
+
 /* ---- reading a posture ---- */
 
 const json_t *posture_get(const json_t *posture, ...)

@@ -20,9 +20,10 @@ struct arguments {
 	const char *time;    /* of `learn --for`, as it was written */
 	unsigned time_s;     /* 0: not given */
 	const char *project;
+	const char *only, *skip, *fail_on; /* of `check` */
 	const char *from, *to, *port, *policy, *last;
 	unsigned last_n; /* of `last`; with `watch` alone */
-	bool reset, json, once, debug, verbose, help, refused, follow, all;
+	bool reset, json, once, debug, verbose, help, refused, follow, all, list;
 	const char **operands; /* owned; the texts are argv's */
 	size_t noperands;
 };
@@ -42,7 +43,8 @@ enum verb_bit {
 	VERB_GRAPH = 1u << 10,
 	VERB_WATCH = 1u << 11,
 	VERB_LEARN = 1u << 12,
-	VERB_ANY = 0x1fff,
+	VERB_CHECK = 1u << 13,
+	VERB_ANY = 0x3fff,
 };
 
 struct verb {

@@ -51,6 +51,14 @@ const struct verb verbs[] = {
 	 "mixed, audit, deny, none), common_network, parts[{verdict, ports[], limited, by[]}],\n"
 	 "seen{passed, audited, refused, ports[], refused_ports[], last}}].\n",
 	 verb_graph},
+	{"check", VERB_CHECK, 0, 0, "", "find what is exposed, and what undermines the policies",
+	 "Asks the daemon; with --snapshot or --policies it answers by itself.\n"
+	 "Exit code 1: there is a finding of low severity or more, or what --fail-on says, that the\n"
+	 "settings do not suppress.\n"
+	 "JSON: version, checked, counts{}, suppressed, findings[{id, group, severity, title, subject,\n"
+	 "evidence, why, remedy, suppressed}], not_checked[{group, why}]; of a daemon pending;\n"
+	 "with --list [{id, group, severity, title, why, source}].\n",
+	 verb_check},
 	{"watch", VERB_WATCH, 0, 0, "", "show what is refused, as it happens, with names and rules",
 	 "What the rules log: refused and spoofed packets, those that audit mode lets pass, and what\n"
 	 "rules with 'log: true' name; at most log.rate of them (20/second). With --all also the flows\n"

@@ -15,6 +15,7 @@ int verb_plan(const struct arguments *a);
 int verb_status(const struct arguments *a);
 int verb_explain(const struct arguments *a);
 int verb_graph(const struct arguments *a);
+int verb_check(const struct arguments *a);
 int verb_watch(const struct arguments *a);
 int verb_learn(const struct arguments *a);
 int verb_reload(const struct arguments *a);

@@ -52,6 +52,7 @@ void settings_free(struct settings *s)
 	free(s->output_path);
 	free(s->webhook);
 	free(s->metrics);
+	suppressions_free(s);
 	free(s->file);
 	free(s);
 }
@@ -233,7 +234,7 @@ static void read_root(struct policy_problems *p, const struct node *root, struct
 	static const char *const known[] = {
 		"docker", "tls",      "policies", "control",   "state",	   "watch",
 		"preset", "defaults", "refuse",	  "antispoof", "counters", "overlay",
-		"flows",  "log",      "alert",	  "metrics",   NULL};
+		"flows",  "log",      "alert",	  "metrics",   "check",	   NULL};
 
 	if (root->kind != NODE_MAPPING) {
 		problem_error(p, &root->where, "the settings are %s (expected KEY: VALUE, …)",
@@ -253,6 +254,7 @@ static void read_root(struct policy_problems *p, const struct node *root, struct
 	read_log(p, root, s);
 	alert_read(p, root, s);
 	read_metrics(p, root, s);
+	check_read(p, root, s);
 }
 
 struct settings *settings_parse(const char *file, const char *text, size_t len,

@@ -22,5 +22,9 @@ void output_read(struct policy_problems *p, const struct node *log, struct setti
 /* `alert`. To be called once `flows` is read. */
 void alert_read(struct policy_problems *p, const struct node *root, struct settings *s);
 
+/* `check`, and what it filled in. */
+void check_read(struct policy_problems *p, const struct node *root, struct settings *s);
+void suppressions_free(struct settings *s);
+
 /* "127.0.0.1:9469", "[::1]:9469" or "unix:/run/metrics.sock"; NULL on error. */
 char *listen_read(struct policy_problems *p, const struct node *n);

@@ -44,6 +44,11 @@ struct check {
 void check_each(void (*each)(const struct check *check, void *data), void *data);
 const struct check *check_find(const char *id); /* NULL: there is none */
 
+/* LIST is what `--only` and `--skip` take: ids and groups, by commas. -EINVAL with the first that is neither in ERR. */
+int check_list_parse(const char *list, struct error *err);
+/* Whether it names the check ID of GROUP. ID may be NULL: whether it names all of the group. */
+bool check_list_has(const char *list, const char *group, const char *id);
+
 /* ---- findings ---- */
 
 struct check_finding {
@@ -96,10 +101,17 @@ struct check_input {
 	time_t now;
 };
 
-/* Makes every check; RET is empty before. */
+/* Makes every check, and marks what the settings suppress; RET is empty before. */
 void check_run(const struct check_input *in, struct check_report *ret);
 
 /* [{"id", "group", "severity", "title", "subject", "evidence", "why", "remedy", "suppressed"}] */
 json_t *check_report_json(const struct check_report *r);
+
+/* How many findings have each severity, without those that are suppressed. */
+void check_report_count(const struct check_report *r, size_t ret[static CHECK_SEVERITIES]);
+
+/* What `quaywall check --json` prints: {"version": 1, "checked": TIME, "counts": {SEVERITY: N}, "suppressed": N,
+ * "findings": check_report_json(), "not_checked": [{"group", "why"}]}. AT is CLOCK_REALTIME. */
+json_t *check_report_answer(const struct check_report *r, time_t at);
 
 #define CLEANUP_CHECK_REPORT __attribute__((cleanup(check_report_done)))

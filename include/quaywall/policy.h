@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "quaywall/addr.h"
 #include "quaywall/buf.h"
@@ -282,6 +283,15 @@ struct settings_alert {
 	enum policy_unit unit;
 };
 
+/* Findings of `check` that are known and accepted. */
+struct settings_suppression {
+	struct policy_where where;
+	char *id;      /* of the check; which there are is not known here */
+	char *subject; /* a glob, as a selector's; NULL: every one */
+	char *reason;
+	time_t until; /* from then on it holds no more */
+};
+
 struct settings {
 	char *docker;				/* unix:///var/run/docker.sock or tcp://HOST:PORT */
 	char *tls_ca, *tls_cert, *tls_key;	/* NULL without TLS */
@@ -312,6 +322,8 @@ struct settings {
 	char *webhook;		   /* a secret; NULL: none */
 	enum settings_flows flows; /* when flows that pass are followed; auto: if somebody asks */
 	char *metrics;		   /* NULL: off */
+	struct settings_suppression *suppressions;
+	size_t nsuppressions;
 	char *file; /* where they were read from, for messages and the files' names; or NULL */
 	struct policy_where defaults_where; /* of `defaults:`, or of `preset:`; line 0 if absent */
 };

@@ -66,7 +66,7 @@ def test_version(program: Program) -> None:
 
 def test_help(program: Program) -> None:
     text = program.out("--help")
-    for verb in ("run", "validate", "plan", "status", "explain", "graph", "reload", "confirm", "flush", "snapshot"):
+    for verb in ("run", "validate", "plan", "status", "explain", "graph", "check", "reload", "confirm", "flush", "snapshot"):
         assert f"\n  {verb} " in text
         assert program.out(verb, "--help").startswith(f"usage: quaywall {verb} ")
     assert "--once" in program.out("run", "-h")

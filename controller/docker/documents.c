@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fill.h"
+#include "overlay.h"
 
 #include "quaywall/mem.h"
 
@@ -277,7 +278,7 @@ static int read_options(const struct node *n, struct model_network *net, struct 
 	net->icc = !icc || !is_false(icc);
 	/* Its value counts for nothing: `encrypted=false` encrypts as well. */
 	net->encrypted = node_member(&options, "encrypted").json != NULL;
-	return 0;
+	return overlay_read_document(n, &options, net, err);
 }
 
 static int read_network(const struct node *n, struct model_network *net, struct error *err)

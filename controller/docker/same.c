@@ -57,6 +57,21 @@ static bool same_addresses(const struct model_network *a, const struct model_net
 	return true;
 }
 
+static bool same_overlay(const struct model_network *a, const struct model_network *b)
+{
+	if (a->nvnis != b->nvnis || a->npeers != b->npeers)
+		return false;
+	for (size_t i = 0; i < a->nvnis; i++) {
+		if (a->vnis[i] != b->vnis[i])
+			return false;
+	}
+	for (size_t i = 0; i < a->npeers; i++) {
+		if (!addr_equal(&a->peers[i], &b->peers[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool same_properties(const struct model_network *a, const struct model_network *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
@@ -64,7 +79,7 @@ static bool same_properties(const struct model_network *a, const struct model_ne
 	       same_text(a->bridge, b->bridge) && a->internal == b->internal && a->icc == b->icc &&
 	       a->encrypted == b->encrypted && same_text(a->gateway_mode4, b->gateway_mode4) &&
 	       same_text(a->gateway_mode6, b->gateway_mode6) && same_addresses(a, b) &&
-	       same_labels(a->labels, a->nlabels, b->labels, b->nlabels);
+	       same_overlay(a, b) && same_labels(a->labels, a->nlabels, b->labels, b->nlabels);
 }
 
 static bool same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fill.h"
+#include "overlay.h"
 
 #include "quaywall/mem.h"
 
@@ -108,7 +109,7 @@ static int read_network(const struct node *n, struct model_network *net, struct 
 	    (r = node_string(n, "gateway_mode4", NODE_OPTIONAL, &net->gateway_mode4, err)) < 0 ||
 	    (r = node_string(n, "gateway_mode6", NODE_OPTIONAL, &net->gateway_mode6, err)) < 0 ||
 	    (r = read_prefixes(n, "subnets", &net->subnets, &net->nsubnets, err)) < 0 ||
-	    (r = read_gateways(n, net, err)) < 0)
+	    (r = read_gateways(n, net, err)) < 0 || (r = overlay_read_recorded(n, net, err)) < 0)
 		return r;
 	if (!net->scope)
 		net->scope = mem_strdup("local");
@@ -384,7 +385,8 @@ static int snapshot_read(const char *source, const char *text, size_t len, struc
 	    (r = read_networks(&doc, m, err)) < 0 || (r = read_containers(&doc, m, err)) < 0)
 		return r;
 	model_sort(m); /* for the endpoints' references */
-	if ((r = read_endpoints(&doc, m, err)) < 0 || (r = read_interfaces(&doc, m, err)) < 0)
+	if ((r = read_endpoints(&doc, m, err)) < 0 || (r = read_interfaces(&doc, m, err)) < 0 ||
+	    (r = overlay_read_ports(&doc, m, err)) < 0)
 		return r;
 	model_sort(m);
 	if ((r = check_unique(&doc, m, err)) < 0)

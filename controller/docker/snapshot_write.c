@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "node.h"
+#include "overlay.h"
 #include "quaywall/utf8.h"
 
 /* Text of any bytes: the host's interface names need not be UTF-8, which JSON has to be. */
@@ -113,6 +114,7 @@ static json_t *network_object(const struct model_network *n)
 	json_object_set_new(o, "gateway_mode6", text_or_null(n->gateway_mode6));
 	json_object_set_new(o, "subnets", prefix_list(n->subnets, n->nsubnets));
 	json_object_set_new(o, "gateways", gateways);
+	overlay_write(n, o);
 	json_object_set_new(o, "labels", label_object(n->labels, n->nlabels));
 	return o;
 }
@@ -197,6 +199,7 @@ void docker_snapshot_write(const struct model *m, struct buf *out)
 	list = add_list(document, "interfaces");
 	for (size_t i = 0; i < m->ninterfaces; i++)
 		json_array_append_new(list, interface_object(&m->interfaces[i]));
+	overlay_write_ports(m, document);
 	json_dump_callback(document, add_text, out, JSON_INDENT(2));
 	buf_char(out, '\n');
 }

@@ -58,6 +58,8 @@ static void copy_network(struct model_network *n)
 	n->gateway_mode6 = mem_strdup(n->gateway_mode6);
 	n->subnets = copy_array(n->subnets, n->nsubnets, sizeof(*n->subnets));
 	n->gateways = copy_array(n->gateways, n->ngateways, sizeof(*n->gateways));
+	n->vnis = copy_array(n->vnis, n->nvnis, sizeof(*n->vnis));
+	n->peers = copy_array(n->peers, n->npeers, sizeof(*n->peers));
 	n->labels = copy_labels(n->labels, n->nlabels);
 }
 
@@ -93,6 +95,7 @@ struct model *model_copy(const struct model *m)
 	copy->interfaces = copy_array(m->interfaces, m->ninterfaces, sizeof(*m->interfaces));
 	for (size_t i = 0; i < m->ninterfaces; i++)
 		copy_interface(&copy->interfaces[i]);
+	copy->vxlan_ports = copy_array(m->vxlan_ports, m->nvxlan_ports, sizeof(*m->vxlan_ports));
 	return copy;
 }
 
@@ -129,6 +132,8 @@ static void free_network(struct model_network *n)
 	free(n->gateway_mode6);
 	free(n->subnets);
 	free(n->gateways);
+	free(n->vnis);
+	free(n->peers);
 	free_labels(n->labels, n->nlabels);
 }
 
@@ -163,5 +168,6 @@ void model_free(struct model *m)
 	}
 	free(m->endpoints);
 	model_clear_interfaces(m);
+	free(m->vxlan_ports);
 	free(m);
 }

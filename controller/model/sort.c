@@ -90,6 +90,35 @@ void model_sort_interfaces(struct model *m)
 	sort_array(m->interfaces, m->ninterfaces, sizeof(*m->interfaces), compare_interfaces);
 }
 
+static int compare_vnis(const void *a, const void *b)
+{
+	return compare_numbers(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+static int compare_vxlan_ports(const void *a, const void *b)
+{
+	return compare_numbers(*(const uint16_t *)a, *(const uint16_t *)b);
+}
+
+static int compare_addrs(const void *a, const void *b)
+{
+	return addr_compare(a, b);
+}
+
+/* Sorts N items of SIZE bytes and leaves one of each. Returns how many stay. */
+static size_t sort_unique(void *items, size_t n, size_t size,
+			  int (*compare)(const void *, const void *))
+{
+	char *bytes = items;
+	size_t kept = n ? 1 : 0;
+
+	sort_array(items, n, size, compare);
+	for (size_t i = 1; i < n; i++)
+		if (compare(bytes + (kept - 1) * size, bytes + i * size) != 0)
+			memmove(bytes + kept++ * size, bytes + i * size, size);
+	return kept;
+}
+
 void model_sort(struct model *m)
 {
 	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
@@ -100,7 +129,11 @@ void model_sort(struct model *m)
 		struct model_network *n = &m->networks[i];
 
 		sort_array(n->labels, n->nlabels, sizeof(*n->labels), compare_labels);
+		n->nvnis = sort_unique(n->vnis, n->nvnis, sizeof(*n->vnis), compare_vnis);
+		n->npeers = sort_unique(n->peers, n->npeers, sizeof(*n->peers), compare_addrs);
 	}
+	m->nvxlan_ports = sort_unique(m->vxlan_ports, m->nvxlan_ports, sizeof(*m->vxlan_ports),
+				      compare_vxlan_ports);
 	for (size_t i = 0; i < m->ncontainers; i++) {
 		struct model_container *c = &m->containers[i];
 

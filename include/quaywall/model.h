@@ -57,6 +57,12 @@ struct model_network {
 	size_t nsubnets;
 	struct addr *gateways;
 	size_t ngateways;
+	/* Of an "overlay" network: its VXLAN network identifiers, one for each subnet, and the nodes that have a part
+	 * in it by now, this one included, as the engine knows them. Both sorted, none twice. */
+	uint32_t *vnis;
+	size_t nvnis;
+	struct addr *peers;
+	size_t npeers;
 	struct model_label *labels; /* sorted by key */
 	size_t nlabels;
 };
@@ -96,6 +102,10 @@ struct model {
 	size_t nendpoints;
 	struct model_interface *interfaces; /* sorted by name; none where the host was not read */
 	size_t ninterfaces;
+	/* The UDP ports of the overlay networks' VXLAN devices here, ascending, host order; none where there is no such
+	 * device, or the host was not read. The host room finds them. */
+	uint16_t *vxlan_ports;
+	size_t nvxlan_ports;
 };
 
 struct model *model_new(void);
@@ -104,6 +114,16 @@ void model_free(struct model *m);
 
 /* Frees the interfaces and leaves none: the host room reads them anew. */
 void model_clear_interfaces(struct model *m);
+
+/* Whether there is an overlay network. */
+bool model_has_overlay(const struct model *m);
+bool model_network_is_overlay(const struct model_network *n);
+
+/* The network whose identifier VNI is, or NULL. */
+const struct model_network *model_network_of_vni(const struct model *m, uint32_t vni);
+
+/* The UDP port to which overlay networks send, unless their swarm has another. */
+#define MODEL_VXLAN_PORT 4789
 
 /* Sorts the interfaces alone. */
 void model_sort_interfaces(struct model *m);

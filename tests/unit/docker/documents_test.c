@@ -53,6 +53,50 @@ static void test_bridge_device(void **state)
 		  NULL);
 }
 
+static void test_overlay(void **state)
+{
+	static const char fields[] =
+		"\"Name\": \"ov\", \"Driver\": \"overlay\", \"Options\": {\"encrypted\": \"\", "
+		"\"com.docker.network.driver.overlay.vxlanid_list\": \"4098,4097,4098\"}, "
+		"\"Peers\": [{\"Name\": \"b\", \"IP\": \"192.0.2.2\"}, {\"Name\": \"?\", \"IP\": \"\"}, "
+		"{\"Name\": \"a\", \"IP\": \"192.0.2.1\"}, {\"IP\": \"fd00::1\"}, {\"IP\": \"192.0.2.2\"}]";
+	CLEANUP_MODEL struct model *m = network(fields);
+	const struct model_network *n = &m->networks[0];
+	char text[ADDR_TEXT_SIZE];
+
+	(void)state;
+	assert_true(n->encrypted);
+	assert_int_equal(n->nvnis, 2);
+	assert_int_equal(n->vnis[0], 4097);
+	assert_int_equal(n->vnis[1], 4098);
+	assert_int_equal(n->npeers, 3);
+	assert_string_equal(addr_format(&n->peers[0], text), "192.0.2.1");
+	assert_string_equal(addr_format(&n->peers[2], text), "fd00::1");
+	assert_ptr_equal(model_network_of_vni(m, 4098), n);
+	assert_null(model_network_of_vni(m, 4099));
+}
+
+static void test_overlay_identifiers_that_are_none(void **state)
+{
+	static const char *const wrong[] = {
+		"x",	"4097,", ",4097", "-1", "4097;4098", "16777216", "99999999999999999999999",
+		" 4097"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		CLEANUP_FREE char *text = mem_printf(
+			"{\"Id\": \"0123\", \"Scope\": \"swarm\", \"IPAM\": {}, \"Name\": \"x\", "
+			"\"Driver\": \"overlay\", \"Options\": "
+			"{\"com.docker.network.driver.overlay.vxlanid_list\": \"%s\"}}",
+			wrong[i]);
+		CLEANUP_ERROR struct error err = ERROR_INIT;
+		struct model *m = NULL;
+
+		assert_true(documents_network("network", text, strlen(text), &m, &err) < 0);
+		assert_non_null(strstr(error_text(&err), "VXLAN"));
+	}
+}
+
 static void test_network_options(void **state)
 {
 	CLEANUP_MODEL struct model *m = network(
@@ -217,6 +261,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bridge_device),
+		cmocka_unit_test(test_overlay),
+		cmocka_unit_test(test_overlay_identifiers_that_are_none),
 		cmocka_unit_test(test_network_options),
 		cmocka_unit_test(test_subnets_are_masked),
 		cmocka_unit_test(test_endpoints_are_sorted_with_their_keys),

@@ -79,6 +79,16 @@ static bool compare_iiftype(const struct comparison *c)
 	return !c->negate && c->len == sizeof(ether) && memcmp(c->data, &ether, sizeof(ether)) == 0;
 }
 
+/* Whether a packet came, or goes, by IPsec. */
+static bool compare_ipsec(struct reading *d, const struct comparison *c,
+			  enum ruleset_expr_kind kind)
+{
+	if (c->op != NFT_CMP_EQ || c->slot->masked || c->len != 1 || c->data[0] > 1)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = kind, .negate = !c->data[0]});
+	return true;
+}
+
 static bool compare_meta(struct reading *d, const struct comparison *c)
 {
 	if (!is_equality(c))
@@ -93,6 +103,8 @@ static bool compare_meta(struct reading *d, const struct comparison *c)
 		return compare_ethertype(d, c);
 	case NFT_META_IIFTYPE:
 		return compare_iiftype(c);
+	case NFT_META_SECPATH:
+		return compare_ipsec(d, c, EXPR_IPSEC_IN);
 	default:
 		if (c->len != 1)
 			return false;
@@ -347,6 +359,8 @@ static bool compare(struct reading *d, const struct comparison *c)
 		return compare_fib(d, c);
 	case HELD_FRAGMENT:
 		return compare_fragment(d, c);
+	case HELD_RT:
+		return compare_ipsec(d, c, EXPR_IPSEC_OUT);
 	default:
 		return false;
 	}

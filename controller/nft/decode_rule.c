@@ -53,6 +53,7 @@ static uint32_t meta_size(uint32_t key)
 		return IFNAMSIZ;
 	case NFT_META_L4PROTO:
 	case NFT_META_NFPROTO:
+	case NFT_META_SECPATH:
 		return 1;
 	case NFT_META_PROTOCOL:
 	case NFT_META_IIFTYPE:
@@ -115,6 +116,13 @@ static bool read_fib(struct reading *d, const struct nftnl_expr *e)
 	       nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_FLAGS) == NFTA_FIB_F_DADDR &&
 	       load(d, nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_DREG),
 		    (struct slot) {.held = HELD_FIB});
+}
+
+static bool read_rt(struct reading *d, const struct nftnl_expr *e)
+{
+	return nftnl_expr_get_u32(e, NFTNL_EXPR_RT_KEY) == NFT_RT_XFRM &&
+	       load(d, nftnl_expr_get_u32(e, NFTNL_EXPR_RT_DREG),
+		    (struct slot) {.held = HELD_RT, .size = 1});
 }
 
 /* Of the extension headers only a fragment's offset. */
@@ -264,6 +272,10 @@ static bool read_inner(const struct inner *inner, uint32_t op, struct ruleset_ex
 		return false;
 	if (op == NFT_DYNSET_OP_UPDATE && is(inner->expr, "limit"))
 		return read_rate(inner->expr, ret);
+	if (op == NFT_DYNSET_OP_UPDATE && is(inner->expr, "counter")) {
+		ret->kind = EXPR_DYNSET_COUNT;
+		return true;
+	}
 	ret->kind = EXPR_DYNSET_CONNS;
 	return op == NFT_DYNSET_OP_ADD && is(inner->expr, "connlimit") &&
 	       read_count(inner->expr, ret);
@@ -352,14 +364,23 @@ static const struct {
 	const char *name;
 	bool (*read)(struct reading *d, const struct nftnl_expr *e);
 } readers[] = {
-	{"meta", read_meta},	   {"payload", read_payload},
-	{"ct", read_ct},	   {"fib", read_fib},
-	{"bitwise", read_bitwise}, {"byteorder", read_byteorder},
-	{"cmp", compare_read},	   {"range", compare_read_range},
-	{"lookup", read_lookup},   {"dynset", read_dynset},
-	{"counter", read_counter}, {"objref", read_objref},
-	{"exthdr", read_exthdr},   {"log", read_log},
-	{"reject", read_reject},   {"immediate", read_immediate},
+	{"meta", read_meta},
+	{"payload", read_payload},
+	{"ct", read_ct},
+	{"fib", read_fib},
+	{"bitwise", read_bitwise},
+	{"byteorder", read_byteorder},
+	{"cmp", compare_read},
+	{"range", compare_read_range},
+	{"lookup", read_lookup},
+	{"dynset", read_dynset},
+	{"counter", read_counter},
+	{"objref", read_objref},
+	{"exthdr", read_exthdr},
+	{"rt", read_rt},
+	{"log", read_log},
+	{"reject", read_reject},
+	{"immediate", read_immediate},
 };
 
 static int read_expr(struct nftnl_expr *e, void *data)

@@ -16,9 +16,23 @@
 
 /* ---- declarations ---- */
 
-/* The fields of a key, of whose types the last is in the lowest bits. Returns their number, 0 if one is
+/* A number of nft's has no size but by the whole key's. */
+static void tell_numbers_apart(enum ruleset_field *fields, size_t n, uint32_t len)
+{
+	struct ruleset_set s = {.nfields = n};
+
+	memcpy(s.fields, fields, n * sizeof(*fields));
+	if (len >= (n > 1 ? ruleset_key_size(&s) : ruleset_field_size(fields[0])))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (fields[i] == FIELD_ND_TARGET)
+			fields[i] = FIELD_VNI;
+}
+
+/* The fields of a key of LEN bytes, of whose types the last is in the lowest bits. Returns their number, 0 if one is
  * unknown. */
-static size_t read_fields(uint32_t type, enum ruleset_field fields[static RULESET_FIELDS_MAX])
+static size_t read_fields(uint32_t type, uint32_t len,
+			  enum ruleset_field fields[static RULESET_FIELDS_MAX])
 {
 	const uint32_t mask = (1u << KIND_TYPE_BITS) - 1;
 	size_t n = 0;
@@ -30,6 +44,7 @@ static size_t read_fields(uint32_t type, enum ruleset_field fields[static RULESE
 	for (size_t i = n; i-- > 0; type >>= KIND_TYPE_BITS)
 		if (!kind_field(type & mask, &fields[i]))
 			return 0;
+	tell_numbers_apart(fields, n, len);
 	return n;
 }
 
@@ -92,7 +107,8 @@ static bool read_timeout(const struct nftnl_set *s, uint32_t *ret)
 static void add_set(struct ruleset *r, const struct nftnl_set *s)
 {
 	enum ruleset_field fields[RULESET_FIELDS_MAX];
-	size_t n = read_fields(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE), fields);
+	size_t n = read_fields(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE),
+			       nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN), fields);
 	const char *name = nftnl_set_get_str(s, NFTNL_SET_NAME);
 	uint32_t timeout = 0;
 	unsigned flags = 0;

@@ -283,6 +283,27 @@ static void emit_address(struct nftnl_rule *rule, const struct ruleset_expr *e, 
 	emit_equal(rule, e->negate, p->addr.bytes, len);
 }
 
+/* meta ipsec exists | missing */
+static void emit_ipsec_in(struct nftnl_rule *rule, const struct ruleset_expr *e)
+{
+	const uint8_t wanted = !e->negate;
+
+	emit_meta(rule, NFT_META_SECPATH, FIRST_WORD);
+	emit_equal(rule, false, &wanted, sizeof(wanted));
+}
+
+/* rt ipsec exists | missing */
+static void emit_ipsec_out(struct nftnl_rule *rule, const struct ruleset_expr *e)
+{
+	struct nftnl_expr *rt = nftnl_expr_alloc("rt");
+	const uint8_t wanted = !e->negate;
+
+	nftnl_expr_set_u32(rt, NFTNL_EXPR_RT_KEY, NFT_RT_XFRM);
+	nftnl_expr_set_u32(rt, NFTNL_EXPR_RT_DREG, FIRST_WORD);
+	emit(rule, rt);
+	emit_equal(rule, false, &wanted, sizeof(wanted));
+}
+
 static void emit_load(struct nftnl_rule *rule, enum ruleset_load load, uint32_t reg)
 {
 	const struct kind_load *l = kind_load(load);
@@ -354,7 +375,7 @@ static struct nftnl_expr *connection_limit(const struct ruleset_expr *e)
 	return limit;
 }
 
-/* update @SET { LOADS limit … }, add @SET { LOADS ct count … }, update @SET { LOADS } */
+/* update @SET { LOADS limit … }, add @SET { LOADS ct count … }, update @SET { LOADS counter }, update @SET { LOADS } */
 static void emit_dynset(struct nftnl_rule *rule, const struct ruleset_expr *e)
 {
 	struct nftnl_expr *dynset = nftnl_expr_alloc("dynset");
@@ -369,6 +390,8 @@ static void emit_dynset(struct nftnl_rule *rule, const struct ruleset_expr *e)
 		nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR, rate_limit(e));
 	else if (e->kind == EXPR_DYNSET_CONNS)
 		nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR, connection_limit(e));
+	else if (e->kind == EXPR_DYNSET_COUNT)
+		nftnl_expr_add_expr(dynset, NFTNL_EXPR_DYNSET_EXPR, nftnl_expr_alloc("counter"));
 	emit(rule, dynset);
 }
 
@@ -417,6 +440,7 @@ static void emit_statement(struct nftnl_rule *rule, const struct ruleset_expr *e
 		return;
 	case EXPR_DYNSET_LIMIT:
 	case EXPR_DYNSET_CONNS:
+	case EXPR_DYNSET_COUNT:
 	case EXPR_DYNSET_STAY:
 		emit_dynset(rule, e);
 		return;
@@ -494,6 +518,12 @@ static void emit_expr(struct nftnl_rule *rule, uint8_t family, const struct rule
 	case EXPR_IP_DADDR:
 	case EXPR_IP_SADDR:
 		emit_address(rule, e, e->kind == EXPR_IP_SADDR);
+		return;
+	case EXPR_IPSEC_IN:
+		emit_ipsec_in(rule, e);
+		return;
+	case EXPR_IPSEC_OUT:
+		emit_ipsec_out(rule, e);
 		return;
 	case EXPR_LOOKUP:
 	case EXPR_VMAP:

@@ -52,6 +52,10 @@ static uint32_t key_length(const struct ruleset_set *s)
 /* What nft writes of an expression that a set is declared by: kinds of its own expressions, and their parts. */
 enum { TYPEOF_PAYLOAD = 7, TYPEOF_META = 9, TYPEOF_CONCAT = 13 };
 enum { META_KEY };
+/* Its numbers of headers to which raw offsets are counted, of protocols' headers, and of their fields. */
+enum { NETWORK_HEADER = 2, TRANSPORT_HEADER = 3 };
+enum { HEADER_IP = 12, HEADER_IP6 = 13 };
+enum { IP_SADDR = 11, IP6_SADDR = 8 };
 enum { PAYLOAD_DESC, PAYLOAD_TYPE, PAYLOAD_BASE, PAYLOAD_OFFSET, PAYLOAD_LEN };
 
 /* typeof iifname */
@@ -65,8 +69,8 @@ static void put_typeof_iifname(struct nftnl_udata_buf *u)
 	nftnl_udata_nest_end(u, data);
 }
 
-/* typeof @nh,384,128 */
-static void put_typeof_target(struct nftnl_udata_buf *u)
+/* typeof @BASE,OFFSET,LEN: BASE as nft numbers headers, the others in bytes */
+static void put_typeof_raw(struct nftnl_udata_buf *u, uint32_t base, uint32_t offset, uint32_t len)
 {
 	struct nftnl_udata *data;
 
@@ -74,10 +78,42 @@ static void put_typeof_target(struct nftnl_udata_buf *u)
 	data = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_TYPEOF_DATA);
 	nftnl_udata_put_u32(u, PAYLOAD_DESC, 0);
 	nftnl_udata_put_u32(u, PAYLOAD_TYPE, 0);
-	nftnl_udata_put_u32(u, PAYLOAD_BASE, 2); /* nft's number of the network header */
-	nftnl_udata_put_u32(u, PAYLOAD_OFFSET, 8 * ND_TARGET_OFFSET);
-	nftnl_udata_put_u32(u, PAYLOAD_LEN, 128);
+	nftnl_udata_put_u32(u, PAYLOAD_BASE, base);
+	nftnl_udata_put_u32(u, PAYLOAD_OFFSET, 8 * offset);
+	nftnl_udata_put_u32(u, PAYLOAD_LEN, 8 * len);
 	nftnl_udata_nest_end(u, data);
+}
+
+/* typeof ip saddr, typeof ip6 saddr: the header and its field as nft numbers them */
+static void put_typeof_saddr(struct nftnl_udata_buf *u, uint32_t header, uint32_t field)
+{
+	struct nftnl_udata *data;
+
+	nftnl_udata_put_u32(u, NFTNL_UDATA_SET_TYPEOF_EXPR, TYPEOF_PAYLOAD);
+	data = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_TYPEOF_DATA);
+	nftnl_udata_put_u32(u, PAYLOAD_DESC, header);
+	nftnl_udata_put_u32(u, PAYLOAD_TYPE, field);
+	nftnl_udata_nest_end(u, data);
+}
+
+static void put_typeof_field(struct nftnl_udata_buf *u, enum ruleset_field f)
+{
+	switch (f) {
+	case FIELD_ND_TARGET:
+		put_typeof_raw(u, NETWORK_HEADER, ND_TARGET_OFFSET, 16);
+		return;
+	case FIELD_VNI:
+		put_typeof_raw(u, TRANSPORT_HEADER, VNI_OFFSET, 3);
+		return;
+	case FIELD_IPV4:
+		put_typeof_saddr(u, HEADER_IP, IP_SADDR);
+		return;
+	case FIELD_IPV6:
+		put_typeof_saddr(u, HEADER_IP6, IP6_SADDR);
+		return;
+	default:
+		put_typeof_iifname(u);
+	}
 }
 
 static void put_typeof_fields(struct nftnl_udata_buf *u, const struct ruleset_set *s)
@@ -89,10 +125,7 @@ static void put_typeof_fields(struct nftnl_udata_buf *u, const struct ruleset_se
 	for (size_t i = 0; i < s->nfields; i++) {
 		struct nftnl_udata *field = nftnl_udata_nest_start(u, (uint8_t)i);
 
-		if (s->fields[i] == FIELD_ND_TARGET)
-			put_typeof_target(u);
-		else
-			put_typeof_iifname(u);
+		put_typeof_field(u, s->fields[i]);
 		nftnl_udata_nest_end(u, field);
 	}
 	nftnl_udata_nest_end(u, data);
@@ -103,11 +136,11 @@ static void put_typeof(struct nftnl_udata_buf *u, const struct ruleset_set *s)
 {
 	struct nftnl_udata *key;
 
-	if (s->fields[s->nfields - 1] != FIELD_ND_TARGET)
+	if (s->fields[s->nfields - 1] != FIELD_ND_TARGET && s->fields[0] != FIELD_VNI)
 		return;
 	key = nftnl_udata_nest_start(u, NFTNL_UDATA_SET_KEY_TYPEOF);
 	if (s->nfields == 1)
-		put_typeof_target(u);
+		put_typeof_field(u, s->fields[0]);
 	else
 		put_typeof_fields(u, s);
 	nftnl_udata_nest_end(u, key);

@@ -13,6 +13,7 @@
 /* The number of a field's type in nft, by which `nft list` knows how to print a key. A concatenation
  * puts them one behind the other, 6 bits each. */
 uint32_t kind_type(enum ruleset_field f);
+/* Of two fields with one type the first: FIELD_ND_TARGET for any integer. */
 bool kind_field(uint32_t type, enum ruleset_field *ret);
 #define KIND_TYPE_BITS 6
 
@@ -46,6 +47,8 @@ bool kind_load_of(const struct kind_load *l, enum ruleset_load *ret);
 #define NEXTHDR_OFFSET	 6  /* in an IPv6 header */
 #define HOPLIMIT_OFFSET	 7  /* likewise */
 #define ND_TARGET_OFFSET 48 /* behind it, and behind 8 bytes of an ICMPv6 header */
+
+#define VNI_OFFSET 12 /* behind a UDP header, and behind 4 bytes of VXLAN's */
 
 #define FRAGMENT_HEADER 44 /* the extension header of a fragment */
 #define FRAGMENT_OFFSET 2  /* in an IPv6 fragment header, of the 13 bits of the offset */

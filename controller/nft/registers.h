@@ -11,7 +11,7 @@
 #define WORDS	   16 /* registers of 4 bytes */
 #define WORD_BYTES 4
 
-enum held { HELD_NOTHING, HELD_META, HELD_PAYLOAD, HELD_CT, HELD_FIB, HELD_FRAGMENT };
+enum held { HELD_NOTHING, HELD_META, HELD_PAYLOAD, HELD_CT, HELD_FIB, HELD_FRAGMENT, HELD_RT };
 
 /* What a register holds, from its first word on. */
 struct slot {

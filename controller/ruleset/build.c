@@ -12,7 +12,7 @@ static const struct {
 } field_sizes[] = {
 	[FIELD_IFNAME] = {16, 16}, [FIELD_IPV4] = {4, 4},	 [FIELD_IPV6] = {16, 16},
 	[FIELD_PROTOCOL] = {1, 4}, [FIELD_PORT] = {2, 4},	 [FIELD_ICMPV6_TYPE] = {1, 4},
-	[FIELD_ETHER] = {6, 8},	   [FIELD_ND_TARGET] = {16, 16},
+	[FIELD_ETHER] = {6, 8},	   [FIELD_ND_TARGET] = {16, 16}, [FIELD_VNI] = {3, 4},
 };
 
 struct ruleset *ruleset_new(const char *table, uint8_t family)

@@ -26,6 +26,7 @@ static const char *const load_names[] = {
 	[LOAD_ARP_ETHER] = "arp saddr ether",
 	[LOAD_ARP_IP] = "arp saddr ip",
 	[LOAD_ND_TARGET] = "@nh,384,128",
+	[LOAD_VNI] = "@th,96,24",
 	[LOAD_CT_ORIG_IP] = "ct original ip saddr",
 	[LOAD_CT_ORIG_IP6] = "ct original ip6 saddr",
 	[LOAD_CT_REPLY_IP] = "ct reply ip saddr",
@@ -133,6 +134,8 @@ static void add_dynset(const char *verb, const struct ruleset_expr *e, struct bu
 		text_rate(e->rate, e->unit, e->burst, out);
 	} else if (e->kind == EXPR_DYNSET_CONNS) {
 		buf_printf(out, " ct count %u", e->number);
+	} else if (e->kind == EXPR_DYNSET_COUNT) {
+		buf_str(out, " counter");
 	}
 	buf_str(out, " }");
 }
@@ -144,6 +147,7 @@ static void add_statement(const struct ruleset_expr *e, struct buf *out)
 		buf_printf(out, "limit name \"%s\"", e->name);
 		return;
 	case EXPR_DYNSET_LIMIT:
+	case EXPR_DYNSET_COUNT:
 	case EXPR_DYNSET_STAY:
 		add_dynset("update", e, out);
 		return;
@@ -247,6 +251,12 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 		return;
 	case EXPR_IP_SADDR:
 		add_address("saddr", e, op, out);
+		return;
+	case EXPR_IPSEC_IN:
+		buf_printf(out, "meta ipsec %s", e->negate ? "missing" : "exists");
+		return;
+	case EXPR_IPSEC_OUT:
+		buf_printf(out, "rt ipsec %s", e->negate ? "missing" : "exists");
 		return;
 	case EXPR_LOOKUP:
 	case EXPR_VMAP:

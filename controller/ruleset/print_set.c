@@ -12,6 +12,16 @@ static const char *const field_names[] = {
 	[FIELD_IPV6] = "ipv6_addr",    [FIELD_PROTOCOL] = "inet_proto",
 	[FIELD_PORT] = "inet_service", [FIELD_ICMPV6_TYPE] = "icmpv6_type",
 	[FIELD_ETHER] = "ether_addr",  [FIELD_ND_TARGET] = "@nh,384,128",
+	[FIELD_VNI] = "@th,96,24",
+};
+
+/* By a packet's part, where one of a set's fields has no name otherwise. */
+static const char *const field_examples[] = {
+	[FIELD_IFNAME] = "iifname", [FIELD_IPV4] = "ip saddr",
+	[FIELD_IPV6] = "ip6 saddr", [FIELD_PROTOCOL] = NULL,
+	[FIELD_PORT] = NULL,	    [FIELD_ICMPV6_TYPE] = NULL,
+	[FIELD_ETHER] = NULL,	    [FIELD_ND_TARGET] = "@nh,384,128",
+	[FIELD_VNI] = "@th,96,24",
 };
 
 /* Names of interfaces may hold what would end nft's quotes, or stand for other names in them. The text
@@ -95,24 +105,24 @@ static void add_mac(const uint8_t *key, struct buf *out)
 }
 
 /* A number: nft knows nothing better of what it has no name for. */
-static void add_number(const uint8_t *key, struct buf *out)
+static void add_number(const uint8_t *key, size_t size, struct buf *out)
 {
 	size_t i = 0;
 
-	while (i < 15 && key[i] == 0)
+	while (i < size - 1 && key[i] == 0)
 		i++;
 	buf_printf(out, "0x%x", key[i]);
-	while (++i < 16)
+	while (++i < size)
 		buf_printf(out, "%02x", key[i]);
 }
 
-static void add_numbers(const uint8_t *key, const uint8_t *end, struct buf *out)
+static void add_numbers(const uint8_t *key, const uint8_t *end, size_t size, struct buf *out)
 {
-	add_number(key, out);
-	if (memcmp(key, end, 16) == 0)
+	add_number(key, size, out);
+	if (memcmp(key, end, size) == 0)
 		return;
 	buf_char(out, '-');
-	add_number(end, out);
+	add_number(end, size, out);
 }
 
 static void add_field(enum ruleset_field f, const uint8_t *key, const uint8_t *end, struct buf *out)
@@ -138,7 +148,8 @@ static void add_field(enum ruleset_field f, const uint8_t *key, const uint8_t *e
 		add_mac(key, out);
 		return;
 	case FIELD_ND_TARGET:
-		add_numbers(key, end, out);
+	case FIELD_VNI:
+		add_numbers(key, end, ruleset_field_size(f), out);
 	}
 }
 
@@ -164,7 +175,7 @@ void text_element(const struct ruleset_set *s, const struct ruleset_element *e, 
 static bool needs_typeof(const struct ruleset_set *s)
 {
 	for (size_t i = 0; i < s->nfields; i++)
-		if (s->fields[i] == FIELD_ND_TARGET)
+		if (s->fields[i] == FIELD_ND_TARGET || s->fields[i] == FIELD_VNI)
 			return true;
 	return false;
 }
@@ -176,7 +187,7 @@ static void add_type(const struct ruleset_set *s, const char *indent, struct buf
 	buf_printf(out, "%s%s ", indent, by_example ? "typeof" : "type");
 	for (size_t i = 0; i < s->nfields; i++)
 		buf_printf(out, "%s%s", i > 0 ? " . " : "",
-			   by_example && s->fields[i] == FIELD_IFNAME ? "iifname"
+			   by_example && field_examples[s->fields[i]] ? field_examples[s->fields[i]]
 								      : field_names[s->fields[i]]);
 	buf_str(out, s->flags & SET_VERDICTS ? " : verdict\n" : "\n");
 }

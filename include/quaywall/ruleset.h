@@ -31,6 +31,8 @@ enum ruleset_field {
 	FIELD_ETHER,	   /* ether_addr, 6 bytes and 2 of padding */
 	FIELD_ND_TARGET, /* 16 bytes, an IPv6 address; nft knows it as typeof @nh,384,128 alone, so
 			    * a set with it has typeof for all, and FIELD_IFNAME there is of iifname */
+	FIELD_VNI, /* 3 bytes, network order, and 1 of padding; nft knows it as typeof @th,96,24 alone, and then
+		    * addresses beside it are of sources */
 };
 
 #define RULESET_FIELDS_MAX 5
@@ -101,6 +103,7 @@ enum ruleset_load {
 	LOAD_ARP_IP,	  /* arp saddr ip */
 	LOAD_ND_TARGET,	  /* @nh,384,128: 16 bytes behind an IPv6 header and 8 of ICMPv6, where
 				 * neighbour discovery has its target if no other header is between */
+	LOAD_VNI,	  /* @th,96,24: 3 bytes behind a UDP header and 4 of VXLAN's */
 	LOAD_CT_ORIG_IP,  /* ct original ip saddr: who began the flow */
 	LOAD_CT_ORIG_IP6,
 	LOAD_CT_REPLY_IP, /* ct reply ip saddr: who answers, behind any translation */
@@ -129,12 +132,15 @@ enum ruleset_expr_kind {
 	EXPR_LINK_GROUP,     /* ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 */
 	EXPR_IP_DADDR,	     /* ip daddr [!=] PREFIX, or ip6 */
 	EXPR_IP_SADDR,	     /* ip saddr [!=] PREFIX, or ip6 */
+	EXPR_IPSEC_IN,	     /* meta ipsec exists, negated missing: whether it came encrypted */
+	EXPR_IPSEC_OUT,	     /* rt ipsec exists, negated missing: whether it will be encrypted */
 	EXPR_LOOKUP,	     /* LOADS [!=] @SET */
 	EXPR_VMAP,	     /* LOADS vmap @SET */
 	/* statements */
 	EXPR_LIMIT,	   /* limit name "NAME": goes on only within the limit */
 	EXPR_DYNSET_LIMIT, /* update @SET { LOADS limit rate RATE/UNIT burst BURST packets } */
 	EXPR_DYNSET_CONNS, /* add @SET { LOADS ct count NUMBER }: goes on only up to NUMBER */
+	EXPR_DYNSET_COUNT, /* update @SET { LOADS counter }: counts the packet in the element */
 	EXPR_DYNSET_STAY,  /* update @SET { LOADS }: the element's time begins again */
 	EXPR_COUNTER,	   /* counter */
 	EXPR_LOG,	   /* log prefix "TEXT" group NUMBER */

@@ -48,6 +48,11 @@ static void field_from_text(enum ruleset_field f, const char *text, uint8_t *ret
 		if (addr_parse(text, &a) < 0)
 			abort();
 		memcpy(ret, a.bytes, sizeof(a.bytes));
+		return;
+	case FIELD_VNI:
+		ret[0] = (uint8_t)(number >> 16);
+		ret[1] = (uint8_t)(number >> 8);
+		ret[2] = (uint8_t)number;
 	}
 }
 
@@ -361,6 +366,47 @@ static void add_addresses(struct ruleset *r)
 	     {.kind = EXPR_IP_DADDR, .prefix = sample_prefix("192.0.2.2")});
 }
 
+/* VXLAN's identifier, alone and beside addresses, and what is encrypted. */
+static void add_overlay_sets(struct ruleset *r)
+{
+	struct ruleset_set *s = SET(r, "q_vnis", 0, FIELD_VNI);
+
+	sample_element(s, "4097", VERDICT_NONE, NULL, "ov");
+	sample_element(s, "16777215", VERDICT_NONE, NULL, NULL);
+	sample_element(s, "0", VERDICT_NONE, NULL, NULL);
+	s = SET(r, "q_peers4", 0, FIELD_VNI, FIELD_IPV4);
+	sample_element(s, "4097|192.0.2.1", VERDICT_NONE, NULL, "ov");
+	s = SET(r, "q_peers6", 0, FIELD_VNI, FIELD_IPV6);
+	sample_element(s, "4097|fd00::1", VERDICT_NONE, NULL, NULL);
+	s = SET(r, "q_seen4", SET_DYNAMIC, FIELD_VNI, FIELD_IPV4);
+	s->timeout = 86400;
+	s->size = 1000;
+	s = SET(r, "q_seen6", SET_DYNAMIC, FIELD_VNI, FIELD_IPV6);
+	s->timeout = 86400;
+	s->size = 1000;
+}
+
+/* The kernel takes `meta ipsec` for what comes in alone, `rt ipsec` for what goes out. */
+static void add_overlay(struct ruleset *r)
+{
+	struct ruleset_chain *c = ruleset_add_chain(r, "q_overlay_in", HOOK_NONE, 0);
+
+	add_overlay_sets(r);
+	RULE_TO(c, NULL, VERDICT_GOTO, "refuse", LOOKUP("q_peers4", LOAD_VNI, LOAD_IP_SADDR));
+	RULE(c, VERDICT_NONE, {.kind = EXPR_IPSEC_IN},
+	     {.kind = EXPR_DYNSET_COUNT,
+	      .name = (char *)"q_seen4",
+	      LOADS(LOAD_VNI, LOAD_IP_SADDR)});
+	RULE(c, VERDICT_DROP, LOOKUP("q_vnis", LOAD_VNI), {.kind = EXPR_IPSEC_IN, .negate = true});
+	c = ruleset_add_chain(r, "q_overlay_out", HOOK_NONE, 0);
+	RULE_TO(c, NULL, VERDICT_GOTO, "refuse", LOOKUP("q_peers6", LOAD_VNI, LOAD_IP6_DADDR));
+	RULE(c, VERDICT_NONE, {.kind = EXPR_IPSEC_OUT, .negate = true},
+	     {.kind = EXPR_DYNSET_COUNT,
+	      .name = (char *)"q_seen6",
+	      LOADS(LOAD_VNI, LOAD_IP6_DADDR)});
+	RULE(c, VERDICT_DROP, {.kind = EXPR_IPSEC_OUT}, LOOKUP("q_vnis", LOAD_VNI));
+}
+
 static void add_base_chains(struct ruleset *r)
 {
 	struct ruleset_chain *c = ruleset_add_chain(r, "forward", HOOK_FORWARD, -10);
@@ -371,13 +417,15 @@ static void add_base_chains(struct ruleset *r)
 	RULE(c, VERDICT_NONE, VMAP("endpoints_out4", LOAD_IIFNAME, LOAD_IP_SADDR));
 	RULE(c, VERDICT_NONE, VMAP("endpoints_out6", LOAD_IIFNAME, LOAD_IP6_SADDR));
 	c = ruleset_add_chain(r, "input", HOOK_INPUT, 0);
+	RULE_TO(c, NULL, VERDICT_JUMP, "q_overlay_in", L4(17), LOOKUP("q_ports", LOAD_TH_DPORT));
 	RULE(c, VERDICT_NONE, VMAP("published", LOAD_L4PROTO, LOAD_TH_DPORT));
 	RULE(c, VERDICT_NONE, VMAP("single", LOAD_IP_SADDR));
 	RULE(c, VERDICT_NONE, VMAP("q_subnetmap", LOAD_IP_SADDR));
 	c = ruleset_add_chain(r, "raw_early", HOOK_PREROUTING, -310);
 	RULE(c, VERDICT_DROP, NOT_NAMED(EXPR_IIFNAME, "lo"),
 	     {.kind = EXPR_IP_DADDR, .prefix = sample_prefix("127.0.0.0/8")});
-	ruleset_add_chain(r, "output", HOOK_OUTPUT, -110);
+	c = ruleset_add_chain(r, "output", HOOK_OUTPUT, -110);
+	RULE_TO(c, NULL, VERDICT_JUMP, "q_overlay_out", L4(17), LOOKUP("q_ports", LOAD_TH_DPORT));
 	ruleset_add_chain(r, "q_late", HOOK_POSTROUTING, 105);
 	ruleset_add_chain(r, "q_odd", HOOK_PREROUTING, 1234);
 }
@@ -399,6 +447,7 @@ struct ruleset *sample_full(void)
 	add_lookups(r);
 	add_matches(r);
 	add_addresses(r);
+	add_overlay(r);
 	add_base_chains(r);
 	ruleset_sort(r);
 	return r;

@@ -1,4 +1,5 @@
 #include "bridge.h"
+#include "overlay.h"
 
 #include <linux/netfilter.h>
 
@@ -10,6 +11,8 @@ static const struct compile_counted chains[] = {
 	{NFPROTO_INET, CHAIN_REFUSE_UNKNOWN, "unknown"},
 	{NFPROTO_INET, CHAIN_AUDIT, "audit"},
 	{NFPROTO_INET, CHAIN_AUDIT_UNKNOWN, "audit unknown"},
+	{NFPROTO_INET, CHAIN_REFUSE_CLEAR, "cleartext"},
+	{NFPROTO_INET, CHAIN_REFUSE_STRANGER, "stranger"},
 	{NFPROTO_BRIDGE, CHAIN_SPOOFED, "spoofed"},
 	{NFPROTO_BRIDGE, CHAIN_AUDITED, "audit spoofed"},
 };

@@ -225,5 +225,6 @@ void write_log(const struct writer *w, struct ruleset_chain *chain, const char *
 void write_skeleton(const struct writer *w);
 void write_cut(const struct writer *w); /* cut.c */
 void match_cut(const struct writer *w, struct ruleset_chain *chain);
+void write_overlay(const struct writer *w); /* overlay.c */
 void write_endpoint_maps(const struct writer *w);
 void write_endpoints(const struct writer *w);

@@ -555,4 +555,5 @@ void write_skeleton(const struct writer *w)
 	write_input(w);
 	write_output(w);
 	write_raw(w);
+	write_overlay(w);
 }

@@ -57,12 +57,6 @@ void settings_free(struct settings *s)
 	free(s);
 }
 
-static void warn_not_in_force(struct policy_problems *p, const struct node *key, const char *what)
-{
-	policy_problem_add(p, POLICY_WARNING, &key->where, "%s is not in force yet in this version",
-			   what);
-}
-
 /* `preset` comes first, so that a setting beside it wins. */
 static void read_preset(struct policy_problems *p, const struct node *root, struct settings *s)
 {
@@ -163,16 +157,10 @@ static void read_overlay_keys(struct policy_problems *p, const struct node *n, s
 
 static void read_overlay(struct policy_problems *p, const struct node *root, struct settings *s)
 {
-	const struct node *n = keys_get(root, "overlay"), *key = keys_node(root, "overlay");
+	const struct node *n = keys_get(root, "overlay");
 
 	if (n && keys_is_mapping(p, n, "overlay", "{plaintext: alert, strangers: alert}"))
 		read_overlay_keys(p, n, s);
-	if (!key)
-		key = keys_node(root, "preset");
-	if (key && s->plaintext != PLAINTEXT_ALERT)
-		warn_not_in_force(p, key, "overlay: plaintext");
-	if (key && s->deny_strangers)
-		warn_not_in_force(p, key, "overlay: strangers");
 }
 
 static void read_log(struct policy_problems *p, const struct node *root, struct settings *s)

@@ -117,10 +117,17 @@ static void add_endpoint(json_t *list, const struct model *m, size_t i)
 	    "is gone): refused as unknown");
 }
 
-static void add_settings(json_t *list, const struct settings *s)
+/* What is refused of an overlay network goes by its VXLAN identifier. */
+static void add_unknown_vnis(json_t *list, const struct model *m, size_t i)
 {
-	if (s->plaintext != PLAINTEXT_ALERT || s->deny_strangers)
-		add(list, "setting", "overlay", "not in force in this version");
+	const struct model_network *n = &m->networks[i];
+
+	if (!model_network_is_overlay(n) || n->nvnis)
+		return;
+	CLEANUP_FREE char *what = mem_printf("overlay, for network %s", n->name);
+
+	add(list, "setting", what,
+	    "the engine tells no VXLAN identifier of it: its clear text is not told from others'");
 }
 
 json_t *reconcile_not_governed(const struct model *m, const struct settings *settings)
@@ -133,7 +140,9 @@ json_t *reconcile_not_governed(const struct model *m, const struct settings *set
 		add_network(list, m, i);
 	for (size_t i = 0; m && i < m->nendpoints; i++)
 		add_endpoint(list, m, i);
-	if (settings)
-		add_settings(list, settings);
+	for (size_t i = 0;
+	     m && settings && settings->plaintext == PLAINTEXT_DENY_ENCRYPTED && i < m->nnetworks;
+	     i++)
+		add_unknown_vnis(list, m, i);
 	return list;
 }

@@ -24,7 +24,8 @@ static const struct word {
 	{"audit unknown", "unknown", true}, {"audit spoofed", "spoofed", true},
 	{"unknown", "unknown", false},	    {"spoofed", "spoofed", false},
 	{"refused", "refused", false},	    {"audit", "audit", true},
-	{"accepted", "accepted", true},
+	{"accepted", "accepted", true},	    {"cleartext", "refused", false},
+	{"stranger", "refused", false},
 };
 
 /* *RET_RULE is what follows the word: "shop.yaml:12 scrape", or "". */
@@ -225,6 +226,37 @@ static json_t *spoofed(const struct compiled *c, const struct flow_packet *p,
 			       : "no container is known at that port of the bridge");
 }
 
+/* ---- VXLAN of overlay networks ---- */
+
+static bool is_overlay(const struct word *word)
+{
+	return !strcmp(word->text, "cleartext") || !strcmp(word->text, "stranger");
+}
+
+/* Which network it claims to be of, the log's copy of the datagram does not tell. */
+static json_t *overlay(const struct compiled *c, const struct flow_packet *p,
+		       const struct word *word)
+{
+	bool clear = !strcmp(word->text, "cleartext");
+	struct flow_entry e = entry_of(p);
+	struct flow f;
+	struct verdict v;
+	json_t *flow;
+
+	cut_flow_of(c, &e, &f);
+	compile_verdict(c, &f, &v);
+	flow = describe_judged(c, &e, &f, &v);
+	json_object_set_new(flow, "decided_by",
+			    json_string(clear ? "overlay.plaintext" : "overlay.strangers"));
+	json_object_set_new(flow, "egress", json_null());
+	json_object_set_new(flow, "ingress", json_null());
+	json_object_set_new(
+		flow, "why",
+		json_string(clear ? "clear text of an overlay network"
+				  : "VXLAN from or to a host that is no peer of the network"));
+	return flow;
+}
+
 /* ---- the record ---- */
 
 static json_t *time_json(const struct timespec *at)
@@ -276,7 +308,11 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 	if (!word)
 		return NULL;
 	record = record_new(at, word->verdict, word->passed, "packet");
-	flow = strcmp(word->verdict, "spoofed") ? judged(c, p, names, word) : spoofed(c, p, names);
+	if (is_overlay(word))
+		flow = overlay(c, p, word);
+	else
+		flow = strcmp(word->verdict, "spoofed") ? judged(c, p, names, word)
+							: spoofed(c, p, names);
 	json_object_update(record, flow);
 	json_object_set_new(record, "logged_by", *rule ? reconcile_json_text(rule) : json_null());
 	json_object_set_new(record, "in", reconcile_json_text(names->in));
@@ -308,7 +344,7 @@ bool record_flow(const struct compiled *c, const struct flow_packet *p,
 	const struct word *word = read_prefix(p->prefix, &rule);
 	struct flow_entry e = entry_of(p);
 
-	if (!word || !has_port(&p->tuple) || (p->has_entry && !same_way(p)))
+	if (!word || is_overlay(word) || !has_port(&p->tuple) || (p->has_entry && !same_way(p)))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
 		if (strcmp(word->verdict, begins[i].word) != 0)
@@ -324,6 +360,14 @@ bool record_was_counted(const struct flow_packet *p)
 	const char *rule;
 
 	return read_prefix(p->prefix, &rule) && !*rule;
+}
+
+bool record_is_stranger(const struct flow_packet *p)
+{
+	const char *rule;
+	const struct word *word = read_prefix(p->prefix, &rule);
+
+	return word && !strcmp(word->text, "stranger");
 }
 
 /* ---- flows that passed ---- */

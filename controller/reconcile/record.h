@@ -25,6 +25,9 @@ json_t *record_of_packet(const struct compiled *c, const struct flow_packet *p,
 /* Whether it was logged by a chain that counts what comes there (compile_counted_chain()), and not by a rule of a policy. */
 bool record_was_counted(const struct flow_packet *p);
 
+/* Whether it is VXLAN that was refused as from or to a host that is no peer. */
+bool record_is_stranger(const struct flow_packet *p);
+
 /* The flow that the packet began, and what the rule did with it. False where that is nobody's flow: of what is spoofed or
  * of an address that nobody known holds, an answer, a fragment without ports. */
 bool record_flow(const struct compiled *c, const struct flow_packet *p,

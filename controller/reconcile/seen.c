@@ -55,6 +55,19 @@ void daemon_seen_tell(struct daemon *d, unsigned kind, const json_t *record)
 
 /* ---- one packet ---- */
 
+#define PEERS_EVERY_MS 3000 /* strangers may send as much as they like */
+
+/* The engine tells by no event that a node has become a peer. */
+static void look_for_peers(struct daemon *d)
+{
+	uint64_t now = loop_now();
+
+	if (!d->docker || (d->seen.stranger && now - d->seen.stranger < PEERS_EVERY_MS))
+		return;
+	d->seen.stranger = now;
+	docker_relist(d->docker);
+}
+
 static const char *name_of(const struct daemon *d, uint32_t index)
 {
 	return index ? host_interface_name(d->host, index) : NULL;
@@ -72,6 +85,8 @@ static void take_packet(const struct flow_packet *p, void *data)
 	struct timespec now;
 
 	daemon_left_out_packet(d, p);
+	if (record_is_stranger(p))
+		look_for_peers(d);
 	if (!d->world.compiled)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);

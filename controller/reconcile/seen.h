@@ -48,4 +48,6 @@ struct seen {
 	uint64_t packets; /* that were told */
 	uint64_t lost;	  /* by connections of before */
 	struct left_out left_out;
+	uint64_t
+		stranger; /* when the engine was last asked for peers, as one of none of them was refused; or 0 */
 };

@@ -208,7 +208,7 @@ void compile_port_bounds(const struct compiled *c, size_t from, size_t to, uint8
 
 /* ---- chains that count ---- */
 
-#define COMPILE_COUNTED 7
+#define COMPILE_COUNTED 9
 
 /* A chain of the rulesets whose first rule counts all packets that come there (unless `log.rate` is 0 and `counters` off). What
  * follows logs them with "quaywall WORD" as the whole prefix, as many as the rate allows. */
@@ -219,6 +219,19 @@ struct compile_counted {
 };
 
 const struct compile_counted *compile_counted_chain(size_t i); /* NULL from COMPILE_COUNTED on */
+
+/* ---- overlay networks on the wire ---- */
+
+/*
+ * The dynamic sets that count VXLAN datagrams of overlay networks: by identifier (FIELD_VNI) and peer. Their names are
+ * overlay_WAY_KIND4 and 6: WAY is "in" or "out"; KIND is "clear", "ipsec", or "others" for hosts that are no peers.
+ * They exist where compile_watches_overlay() says so, and `counters` is on.
+ */
+#define COMPILE_OVERLAY_SETS 12
+extern const char *const compile_overlay_sets[COMPILE_OVERLAY_SETS];
+
+/* There is an overlay network, or the settings refuse VXLAN. */
+bool compile_watches_overlay(const struct compiled *c);
 
 /* ---- checks that need a model ---- */
 

@@ -77,17 +77,25 @@ static void test_names_endpoints_that_nobody_holds(void **state)
 	assert_int_equal(json_array_size(list), 6);
 }
 
-static void test_settings_that_do_nothing_yet(void **state)
+/* Without its identifier an encrypted network's clear text cannot be told. */
+static void test_overlay_without_an_identifier(void **state)
 {
-	CLEANUP_JSON json_t *list = NULL;
+	CLEANUP_MODEL struct model *m = model_copy(w.model);
+	CLEANUP_JSON json_t *list = NULL, *denied = NULL, *known = NULL;
 
 	(void)state;
-	list = reconcile_not_governed(NULL, w.settings);
-	assert_int_equal(json_array_size(list), 0);
-	json_decref(list);
-	w.settings->deny_strangers = true;
-	list = reconcile_not_governed(NULL, w.settings);
-	assert_non_null(why(list, "setting", "overlay"));
+	free(m->networks[0].driver);
+	m->networks[0].driver = mem_strdup("overlay");
+	CLEANUP_FREE char *what = mem_printf("overlay, for network %s", m->networks[0].name);
+	list = reconcile_not_governed(m, w.settings);
+	assert_null(why(list, "setting", what));
+	w.settings->plaintext = PLAINTEXT_DENY_ENCRYPTED;
+	denied = reconcile_not_governed(m, w.settings);
+	assert_non_null(why(denied, "setting", what));
+	m->networks[0].vnis = mem_new(1, sizeof(*m->networks[0].vnis));
+	m->networks[0].vnis[m->networks[0].nvnis++] = 4097;
+	known = reconcile_not_governed(m, w.settings);
+	assert_null(why(known, "setting", what));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -97,7 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_what_the_rules_cannot_reach),
 		TEST(test_names_endpoints_that_nobody_holds),
-		TEST(test_settings_that_do_nothing_yet),
+		TEST(test_overlay_without_an_identifier),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,36 @@ static void test_the_rules_of_others_are_none_of_ours(void **state)
 	assert_null(record_of_packet(w.compiled, &p, &between, &at));
 }
 
+static void test_overlay_networks(void **state)
+{
+	static const struct {
+		const char *prefix, *decided_by;
+		bool stranger;
+	} cases[] = {
+		{"quaywall cleartext", "overlay.plaintext", false},
+		{"quaywall stranger", "overlay.strangers", true},
+	};
+	const struct record_interfaces names = {.in = "eth0"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct flow_packet p = packet(cases[i].prefix, "192.0.2.9", "192.0.2.1", 4789);
+		CLEANUP_JSON json_t *record = record_of_packet(w.compiled, &p, &names, &at);
+		enum flow_verdict verdict;
+		struct flow f;
+
+		assert_non_null(record);
+		assert_string_equal(json_string_value(json_object_get(record, "verdict")),
+				    "refused");
+		assert_string_equal(json_string_value(json_object_get(record, "decided_by")),
+				    cases[i].decided_by);
+		assert_true(json_is_null(json_object_get(record, "egress")));
+		assert_false(json_is_true(json_object_get(record, "passed")));
+		assert_int_equal(record_is_stranger(&p), cases[i].stranger);
+		assert_false(record_flow(w.compiled, &p, &names, &f, &verdict));
+	}
+}
+
 /* What a chain logged counts where that chain counts; what a rule of a policy logged does not come there. */
 static void test_what_chains_count(void **state)
 {
@@ -362,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_the_flow_that_it_began),
 		cmocka_unit_test(test_what_begins_no_flow),
 		cmocka_unit_test(test_the_rules_of_others_are_none_of_ours),
+		cmocka_unit_test(test_overlay_networks),
 		cmocka_unit_test(test_what_chains_count),
 		cmocka_unit_test(test_between_containers),
 		cmocka_unit_test(test_a_published_port),

@@ -92,7 +92,7 @@ const struct verb verbs[] = {
 	 "JSON: flushed.\n",
 	 verb_flush},
 	{"snapshot", VERB_SNAPSHOT, 0, 0, "", "write the engine's state as one JSON file",
-	 "Without environment variables and other secrets. Every offline verb takes it.\n",
+	 "Of environment variables the names alone, and no other secrets. Every offline verb takes it.\n",
 	 verb_snapshot},
 	{"version", VERB_VERSION, 0, 0, "", "print versions",
 	 "JSON: version, docker_api_min, docker_api_max, libnftnl.\n", verb_version},

@@ -414,16 +414,39 @@ static int read_file(FILE *f, struct buf *out)
 	return ferror(f) ? -EIO : 0;
 }
 
-int docker_snapshot_load(const char *path, struct model **ret, struct error *err)
+static int load(const char *path, struct buf *out, struct error *err)
 {
 	CLEANUP_FILE FILE *f = fopen(path, "re");
-	CLEANUP_BUF struct buf text = BUF_INIT;
 	int r;
 
 	if (!f)
 		return error_wrap(err, -errno, "%s", path);
-	r = read_file(f, &text);
+	r = read_file(f, out);
+	return r < 0 ? error_wrap(err, r, "%s", path) : 0;
+}
+
+int docker_snapshot_load_posture(const char *path, json_t **ret, struct error *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	CLEANUP_JSON json_t *json = NULL;
+	struct node doc;
+	int r = load(path, &text, err);
+
+	if (r == 0)
+		r = node_parse(path, -EINVAL, JSON_OBJECT, buf_text(&text), text.len, &json, &doc,
+			       err);
 	if (r < 0)
-		return error_wrap(err, r, "%s", path);
+		return r;
+	*ret = json_incref(json_object_get(json, "posture"));
+	return 0;
+}
+
+int docker_snapshot_load(const char *path, struct model **ret, struct error *err)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	int r = load(path, &text, err);
+
+	if (r < 0)
+		return r;
 	return snapshot_read(path, buf_text(&text), text.len, ret, err);
 }

@@ -182,6 +182,11 @@ static int add_text(const char *data, size_t len, void *out)
 
 void docker_snapshot_write(const struct model *m, struct buf *out)
 {
+	docker_snapshot_write_with(m, NULL, out);
+}
+
+void docker_snapshot_write_with(const struct model *m, const json_t *posture, struct buf *out)
+{
 	CLEANUP_JSON json_t *document = json_object();
 	json_t *list;
 
@@ -200,6 +205,8 @@ void docker_snapshot_write(const struct model *m, struct buf *out)
 	for (size_t i = 0; i < m->ninterfaces; i++)
 		json_array_append_new(list, interface_object(&m->interfaces[i]));
 	overlay_write_ports(m, document);
+	if (posture)
+		json_object_set_new(document, "posture", json_deep_copy(posture));
 	json_dump_callback(document, add_text, out, JSON_INDENT(2));
 	buf_char(out, '\n');
 }

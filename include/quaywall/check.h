@@ -94,6 +94,10 @@ void check_report_gap(struct check_report *r, const char *group, const char *why
  * null, with "gaps": [{"part", "why"}].
  */
 
+/* Of what docker_posture() and host_posture() gave, the parts of both and the gaps of both. DOCKER may be NULL, for the
+ * reason DOCKER_ERROR (or NULL), HOST NULL where it was not read. The caller owns the result and keeps its own. */
+json_t *check_posture(const json_t *docker, const char *docker_error, const json_t *host);
+
 struct check_input {
 	const struct compiled
 		*compiled; /* with settings, policies and model; of an engine that was listed */

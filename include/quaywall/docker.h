@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -67,9 +68,40 @@ int docker_list(const struct docker_options *options, struct model **ret, struct
  * socket, another namespace, rootless). */
 int docker_check_here(const struct model *m, struct error *err);
 
+/*
+ * What the checks need of the engine beside the model (see quaywall/check.h), by GET requests alone, each with a limit
+ * of time: 0 also where parts could not be read, which are gaps then. Takes a minute at most where the engine is
+ * slow. As docker_list() where it is not reached, but a rootless engine is read, too. The caller owns *RET:
+ *
+ * {"version": 1, "gaps": [{"part", "why"}],
+ *  "engine": {version, api_version, min_api, kernel, os, arch, components: [{name, version}], id, name, system, root,
+ *     storage_driver, logging_driver, cgroup_driver, cgroup_version, security_options: [], live_restore, experimental,
+ *     authorization_plugins: [], network_plugins: [], insecure_networks: [], insecure_registries: [], mirrors: [],
+ *     default_runtime, runtimes: [], firewall, warnings: [], ip_forward, bridge_filter4, bridge_filter6, swarm_state,
+ *     swarm_node, swarm_manager},
+ *  "containers": [{id, name, created, state, started, finished, exit_code, oom_killed, restart_count, image, image_id,
+ *     user, env: [names of those with a value], apparmor, privileged, cap_add: [], cap_drop: [], security_opt: [],
+ *     read_only, network_mode, pid_mode, ipc_mode, uts_mode, userns_mode, cgroupns_mode, memory, nano_cpus, cpu_quota,
+ *     cpuset, pids_limit, oom_kill_disable, restart, restart_max, log_driver, log_max_size, log_max_file, publish_all,
+ *     runtime, masked_paths: [], mounts: [{type, source, destination, rw, propagation}],
+ *     devices: [{host, container, rights}]}],
+ *  "images": [{id, tags: [], digests: [], created, user, env: [names], exposed: []}] of the containers,
+ *  "swarm": {id, autolock, node_cert_ns, root_rotates, root_expires (seconds of the epoch), data_path_port, nodes: [{id,
+ *     name, role, availability, state, address, engine, leader, reachability}]}, or null: no manager}
+ *
+ * Of the engine's own type where it is the engine's value; absent where the engine has none. Values of variables,
+ * arguments of commands, labels, tokens and keys are not taken over; texts are cut at 1,024 bytes, lists at 1,024 items.
+ */
+int docker_posture(const struct docker_options *options, json_t **ret, struct error *err);
+
 /* The model as one JSON document (of the struct's own shape: no environment, no mounts, no secrets), and
  * back. docker_snapshot_read() returns -EINVAL and names the field that is missing or wrong. */
 void docker_snapshot_write(const struct model *m, struct buf *out);
+/* The same with POSTURE (see quaywall/check.h) under the key "posture", which docker_snapshot_read() passes over. */
+void docker_snapshot_write_with(const struct model *m, const json_t *posture, struct buf *out);
+/* The posture of the snapshot in the file PATH; *RET is NULL where it has none. -EINVAL: it is no JSON. The caller
+ * owns it. What it holds may be anything. */
+int docker_snapshot_load_posture(const char *path, json_t **ret, struct error *err);
 int docker_snapshot_read(const char *text, size_t len, struct model **ret, struct error *err);
 int docker_snapshot_load(const char *path, struct model **ret, struct error *err);
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "quaywall/error.h"
@@ -61,6 +62,25 @@ int host_bridge_filter_enable(uint8_t family, struct error *err);
  * everybody until the next dispatch. */
 int host_bridge_filter_fd(const struct host *h);
 void host_bridge_filter_dispatch(struct host *h);
+
+/*
+ * What the checks need of the host (see quaywall/check.h), of the calling thread's namespaces; DOCKER is the engine's
+ * address. Only reads. Never NULL; what could not be read is a gap. The caller owns it:
+ *
+ * {"gaps": [{"part", "why"}], "kernel": "6.1.0-18-amd64", "machine": "x86_64",
+ *  "sysctl": {"net/ipv4/ip_forward": "1", …} as below /proc/sys; those that are not there are left out,
+ *  "interfaces": [{name, index, kind ("bridge", "veth", …; "" for none), up}] without the ports of bridges,
+ *  "listening": [{protocol ("tcp", "udp"), addr, port, uid, process, pid, container}] in this network namespace; process,
+ *     pid and container (the 64 digits of its id) where they can be seen,
+ *  "nftables": [{family, name, chains: [{name, type, hook, priority, policy}], flowtables: [name]}] with base chains alone,
+ *  "iptables_legacy": [table], "ip6tables_legacy": [table],
+ *  "socket": {path, mode (a number), uid, gid, group, members: [user]} of the engine's unix socket, or null,
+ *  "programs": [{program, pid, uid, here (it uses this network namespace), flags: {name: [value]}, config: {…}}]: engines and
+ *     others that change the firewall; flags and config of an engine that is here: what of both concerns the checks,
+ *  "loopback_resolver": whether /etc/resolv.conf names one in 127.0.0.0/8,
+ *  "swarm_certificate_expires": of this node, in seconds of the epoch; absent: there is none}
+ */
+json_t *host_posture(const char *docker);
 
 static inline void host_cleanup(struct host **h)
 {

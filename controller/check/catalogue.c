@@ -6,6 +6,7 @@
 #include "quaywall/mem.h"
 
 const struct check_group *const check_groups[] = {
+	&exposure_group,
 	&hygiene_group,
 };
 const size_t check_ngroups = ARRAY_SIZE(check_groups);

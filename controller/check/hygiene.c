@@ -3,6 +3,8 @@
  */
 #include "internal.h"
 
+#include <stdlib.h>
+
 #include "quaywall/mem.h"
 
 static const struct check checks[] = {
@@ -10,6 +12,9 @@ static const struct check checks[] = {
 	 "What audit mode would refuse passes, so it is meant for a while and not for good.", NULL},
 	{"container-ungoverned", "hygiene", CHECK_MEDIUM, "a container is free in both directions",
 	 "Nothing keeps it from reaching, or being reached by, what it has no business with.",
+	 NULL},
+	{"policy-without-effect", "hygiene", CHECK_LOW, "a part of a policy does nothing",
+	 "Somebody wrote it for a reason: what it was to allow or refuse is decided otherwise.",
 	 NULL},
 	{"suppression-expired", "hygiene", CHECK_LOW, "a suppression of the settings holds no more",
 	 "What it was to keep quiet is reported again, and its reason may be out of date.", NULL},
@@ -19,26 +24,51 @@ static const struct check checks[] = {
 
 /* ---- containers ---- */
 
-static void check_container(const struct check_input *in, size_t endpoint, struct check_report *ret)
+static bool is_free(const struct check_input *in, size_t endpoint)
 {
-	const struct model *m = compile_model(in->compiled);
-	const struct model_endpoint *e = &m->endpoints[endpoint];
 	size_t identity = compile_identity_of(in->compiled, endpoint);
 	const struct compile_identity *id;
+
+	if (identity == MODEL_NONE)
+		return false;
+	id = compile_identity(in->compiled, identity);
+	return !id->isolated && !id->audited;
+}
+
+/* A container once, with all networks on which it is free. */
+static void tell_free(const struct check_input *in, size_t container, const char *networks,
+		      struct check_report *ret)
+{
 	struct buf title = BUF_INIT;
 
-	if (identity == MODEL_NONE || e->container == MODEL_NONE)
-		return;
-	id = compile_identity(in->compiled, identity);
-	if (id->isolated || id->audited)
-		return;
-	model_container_title(&m->containers[e->container], &title);
+	model_container_title(&compile_model(in->compiled)->containers[container], &title);
 	report_take(ret, "container-ungoverned", buf_steal(&title),
 		    mem_printf("on network %s no policy isolates it, and the settings' "
 			       "defaults.containers is allow",
-			       m->networks[e->network].name),
+			       networks),
 		    mem_strdup("write a policy whose `for` selects it ('quaywall learn' proposes "
 			       "one), or set defaults: {containers: deny}"));
+}
+
+static void check_containers(const struct check_input *in, struct check_report *ret)
+{
+	const struct model *m = compile_model(in->compiled);
+	struct buf *networks = mem_new(m->ncontainers, sizeof(*networks));
+
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		const struct model_endpoint *e = &m->endpoints[i];
+
+		if (e->container != MODEL_NONE && is_free(in, i))
+			buf_printf(&networks[e->container], "%s%s",
+				   networks[e->container].len ? ", " : "",
+				   m->networks[e->network].name);
+	}
+	for (size_t c = 0; c < m->ncontainers; c++) {
+		if (networks[c].len)
+			tell_free(in, c, buf_text(&networks[c]), ret);
+		buf_done(&networks[c]);
+	}
+	free(networks);
 }
 
 /* ---- modes ---- */
@@ -63,13 +93,25 @@ static void check_modes(const struct check_input *in, struct check_report *ret)
 	}
 }
 
+/* ---- what selects nothing, says nothing new, or leaves nothing ---- */
+
+static void check_effect(const struct check_input *in, struct check_report *ret)
+{
+	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
+
+	compile_lint(in->compiled, &p);
+	for (size_t i = 0; i < p.len; i++)
+		report_take(ret, "policy-without-effect",
+			    mem_printf("%s:%u", p.items[i].where.file, p.items[i].where.line),
+			    mem_strdup(p.items[i].text),
+			    mem_printf("correct it in %s, or remove it", p.items[i].where.file));
+}
+
 static void run(const struct check_input *in, struct check_report *ret)
 {
-	const struct model *m = compile_model(in->compiled);
-
-	for (size_t i = 0; i < m->nendpoints; i++)
-		check_container(in, i, ret);
+	check_containers(in, ret);
 	check_modes(in, ret);
+	check_effect(in, ret);
 }
 
 const struct check_group hygiene_group = {"hygiene", checks, ARRAY_SIZE(checks), run};

@@ -13,6 +13,7 @@ struct check_group {
 	void (*run)(const struct check_input *in, struct check_report *ret);
 };
 
+extern const struct check_group exposure_group;
 extern const struct check_group hygiene_group;
 
 /* In the order in which they are listed. */

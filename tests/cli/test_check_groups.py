@@ -1,0 +1,146 @@
+"""The groups `exposure` and `hygiene`: each check with a host on which it finds something, and one on which it does not."""
+
+import json
+from typing import Any, Optional
+
+import pytest
+
+from program import Program
+
+ANY4, ANY6 = "0.0.0.0", "::"
+NAMES = "policy: web\nfor: {name: web}\nisolate: []\n"
+EVERYBODY = NAMES + "publish: [{to: {name: web}, port: 8080, from: any}]\n"
+NEAR = NAMES + "publish: [{to: {name: web}, port: 8080, from: 10.0.0.0/8}]\n"
+HALF_NEAR = NAMES + "publish: [{to: {name: web}, port: 8080, from: 10.0.0.0/7}]\n"
+PARTNER = NAMES + "publish: [{to: {name: web}, port: 8080, from: 203.0.113.0/24}]\n"
+VPN = NAMES + "publish: [{to: {name: web}, port: 8080, from: {interface: wg0}}]\n"
+WIDER6 = NAMES + 'publish: [{to: {name: web}, port: 8080, from: [10.0.0.0/8, "::/0"]}]\n'
+ISOLATED = "policy: web\nfor: {name: web}\nisolate: [ingress]\n"
+
+
+def host(addrs: list[str], port: int = 80, engine: str = "28.5.2", gateway: Optional[str] = None) -> Any:
+    """One container, which publishes PORT as 8080/tcp on ADDRS."""
+    network = {
+        "id": "n1", "name": "front", "driver": "bridge", "bridge": "br-front",
+        "subnets": ["172.18.0.0/16", "fd00:18::/64"], "gateways": ["172.18.0.1"],
+    }  # fmt: skip
+    if gateway:
+        network["gateway_mode4"] = gateway
+    ports = [{"protocol": "tcp", "container_port": port, "host_port": 8080, "host_addr": a} for a in addrs]
+    return {
+        "quaywall_snapshot": 1,
+        "engine": {"id": "", "name": "Docker Engine", "version": engine, "api_version": "1.41"},
+        "networks": [network],
+        "containers": [{"id": "c1", "name": "web", "image": "nginx", "network_mode": "front", "ports": ports}],
+        "endpoints": [
+            {"id": "e1", "network": "n1", "container": "c1", "name": "web", "addr4": "172.18.0.2",
+             "addr6": "fd00:18::2", "mac": "02:42:ac:12:00:02"}
+        ],
+    }  # fmt: skip
+
+
+def look(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:
+    folder = program.folder / "policies"
+    folder.mkdir(exist_ok=True)
+    (folder / "web.yaml").write_text(policy, encoding="utf-8")
+    (program.folder / "host.json").write_text(json.dumps(snapshot), encoding="utf-8")
+    (program.folder / "quaywall.yaml").write_text(settings, encoding="utf-8")
+    argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
+    done = program.call("check", *argv, "--json", "--only", group, "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
+
+
+def severities(found: dict[str, Any]) -> dict[str, str]:
+    return {name: finding["severity"] for name, finding in found.items()}
+
+
+@pytest.mark.parametrize(
+    "addrs, port, policy, wanted",
+    [
+        ([ANY4, ANY6], 80, "", {"published-unnamed": "medium"}),
+        (["10.1.2.3"], 80, "", {"published-unnamed": "low"}),
+        (["127.0.0.1"], 80, "", {}),
+        ([], 80, "", {}),
+        ([ANY4, ANY6], 80, EVERYBODY, {"published-world": "info"}),
+        ([ANY4, ANY6], 80, NEAR, {}),
+        ([ANY4, ANY6], 80, ISOLATED, {}),
+        ([ANY4, ANY6], 80, WIDER6, {"published-world": "info", "published-ipv6-wider": "medium"}),
+        ([ANY6], 80, WIDER6, {"published-world": "info"}),
+        ([ANY4], 5432, "", {"published-sensitive": "high"}),
+        ([ANY4], 5432, EVERYBODY, {"published-sensitive": "high"}),
+        ([ANY4], 2375, EVERYBODY, {"published-sensitive": "critical"}),
+        ([ANY4], 5432, PARTNER, {"published-sensitive": "medium"}),
+        ([ANY4], 5432, HALF_NEAR, {"published-sensitive": "medium"}),
+        (["192.168.1.9"], 5432, "", {"published-sensitive": "medium"}),
+        ([ANY4], 5432, NEAR, {}),
+        ([ANY4], 5432, VPN, {}),
+        ([ANY4], 5432, ISOLATED, {}),
+    ],
+)  # fmt: skip
+def test_published_ports(program: Program, addrs: list[str], port: int, policy: str, wanted: dict[str, str]) -> None:
+    assert severities(look(program, "exposure", host(addrs, port), policy)) == wanted
+
+
+def test_what_the_evaluator_says_is_evidence(program: Program) -> None:
+    (found,) = look(program, "exposure", host([ANY4], 5432), PARTNER).values()
+    assert found["subject"] == "web 8080/tcp"
+    assert "5432/tcp is PostgreSQL's: a database (IANA: postgresql); published on 0.0.0.0" in found["evidence"]
+    assert "reached from 203.0.113.0 and its like: " in found["evidence"] and "web.yaml:4" in found["evidence"]
+    assert "port: 8080/tcp" in found["remedy"]
+
+
+def test_by_audit_alone(program: Program) -> None:
+    (found,) = look(program, "exposure", host([ANY4]), ISOLATED + "mode: audit\n").values()
+    assert found["id"] == "published-unnamed" and "audit mode lets it pass" in found["evidence"]
+
+
+def test_public_addresses_are_named(program: Program) -> None:
+    snapshot = host([ANY4])
+    snapshot["interfaces"] = [
+        {"name": "eth0", "index": 2, "bridge": False, "addrs": ["203.0.113.9/24", "10.0.0.9/8"]}
+    ]
+    (found,) = look(program, "exposure", snapshot).values()
+    assert "0.0.0.0, with the public address 203.0.113.9 of eth0, to the container's" in found["evidence"]
+
+
+@pytest.mark.parametrize(
+    "addrs, engine, policy, wanted",
+    [
+        (["127.0.0.1"], "20.10.24", "", {"published-loopback", "published-direct"}),
+        (["127.0.0.1"], "20.10.24", ISOLATED, set()),
+        (["127.0.0.1"], "27.5.1", NAMES, {"published-loopback", "published-direct"}),
+        (["127.0.0.1"], "28.0.0", "", set()),
+        ([ANY4], "20.10.24", NEAR, {"published-direct"}),
+        ([ANY4], "28.5.2", NEAR, set()),
+        ([ANY4], "20.10.24", NEAR.replace("isolate: []", "isolate: [ingress]"), set()),
+    ],
+)  # fmt: skip
+def test_old_engines(program: Program, addrs: list[str], engine: str, policy: str, wanted: set[str]) -> None:
+    assert set(look(program, "exposure", host(addrs, engine=engine), policy)) == wanted
+
+
+def test_unprotected_networks(program: Program) -> None:
+    found = look(program, "exposure", host([], gateway="nat-unprotected"))
+    assert severities(found) == {"network-unprotected": "medium"}
+    assert "1 of its containers are not isolated for ingress, web among them" in found["network-unprotected"]["evidence"]
+    assert look(program, "exposure", host([], gateway="nat-unprotected"), ISOLATED) == {}
+    assert look(program, "exposure", host([], gateway="nat")) == {}
+
+
+@pytest.mark.parametrize(
+    "policy, settings, wanted",
+    [
+        ("", "{}\n", {"container-ungoverned"}),
+        (ISOLATED, "{}\n", set()),
+        ("", "defaults: {containers: deny}\n", set()),
+        (ISOLATED + "mode: audit\n", "{}\n", {"audit-mode"}),
+        (ISOLATED, "defaults: {mode: audit}\n", {"audit-mode"}),
+        (ISOLATED + "allow: [{from: {name: gone}, to: {name: web}}]\n", "{}\n", {"policy-without-effect"}),
+        (ISOLATED + "allow: [{from: {cidr: 10.0.0.0/24, except: [10.0.0.0/25, 10.0.0.128/25]}, to: {name: web}}]\n",
+         "{}\n", {"policy-without-effect"}),
+        (ISOLATED + "allow: [{from: 10.0.0.0/24, to: {name: web}}]\n", "{}\n", set()),
+    ],
+)  # fmt: skip
+def test_hygiene(program: Program, policy: str, settings: str, wanted: set[str]) -> None:
+    assert set(look(program, "hygiene", host([]), policy, settings)) == wanted

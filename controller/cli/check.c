@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "quaywall/docker.h"
 #include "quaywall/mem.h"
 #include "call.h"
 #include "offline.h"
@@ -13,8 +14,9 @@
 
 #define FAIL_NEVER CHECK_SEVERITIES
 /* The daemon looks anew soon after something changed: its answer is to be of now. */
-#define PATIENCE    100
-#define PATIENCE_MS 100
+#define PATIENCE_MS    100
+#define PATIENCE       100
+#define PATIENCE_FIRST 600 /* as long as an engine may take that it asks first */
 
 /* ---- what was asked for ---- */
 
@@ -119,19 +121,26 @@ static int read_wish(const struct arguments *a, struct check_wish *ret, struct e
 
 /* ---- asking ---- */
 
+static bool has_findings(const json_t *answer)
+{
+	return json_is_array(json_object_get(answer, "findings"));
+}
+
 static int ask_daemon(const struct arguments *a, json_t **ret, struct error *err)
 {
 	static const struct timespec pause = {.tv_nsec = PATIENCE_MS * 1000000L};
 	CLEANUP_JSON json_t *request = json_pack("{s:s}", "verb", "check");
 	int code = call_daemon(a, request, ret, NULL, err);
 
-	for (int i = 0; i < PATIENCE && json_is_true(json_object_get(*ret, "pending")); i++) {
+	for (int i = 0; json_is_true(json_object_get(*ret, "pending")) &&
+			i < (has_findings(*ret) ? PATIENCE : PATIENCE_FIRST);
+	     i++) {
 		json_decref(*ret);
 		*ret = NULL;
 		nanosleep(&pause, NULL);
 		code = call_daemon(a, request, ret, NULL, err);
 	}
-	if (!*ret || json_is_array(json_object_get(*ret, "findings")))
+	if (!*ret || has_findings(*ret))
 		return code;
 	json_decref(*ret);
 	*ret = NULL;
@@ -139,36 +148,20 @@ static int ask_daemon(const struct arguments *a, json_t **ret, struct error *err
 	return QUAYWALL_UNREACHABLE;
 }
 
-static json_t *gap(const char *part, const char *why)
+/* Of a snapshot as it was recorded. */
+static int read_posture(const struct arguments *a, const struct settings *s, json_t **ret,
+			struct error *err)
 {
-	return json_pack("{s:s, s:s}", "part", part, "why", why);
-}
+	int r = 0;
 
-/* Without a part of the engine's or the host's: the checks say for themselves what they miss. */
-static json_t *posture_without(const char *why)
-{
-	return json_pack("{s:i, s:n, s:[], s:[], s:n, s:n, s:[o, o, o]}", "version", 1, "engine",
-			 "containers", "images", "swarm", "host", "gaps", gap("engine", why),
-			 gap("swarm", why), gap("host", why));
-}
-
-static int read_posture(const struct arguments *a, json_t **ret, struct error *err)
-{
-	json_error_t where;
-	CLEANUP_JSON json_t *snapshot = NULL;
-	json_t *posture;
-
-	if (!a->snapshot) {
-		*ret = posture_without("not asked for: the daemon asks");
-		return 0;
-	}
-	snapshot = json_load_file(a->snapshot, 0, &where);
-	if (!snapshot)
-		return error_set(err, -EINVAL, "%s: %s", a->snapshot, where.text);
-	posture = json_object_get(snapshot, "posture");
-	*ret = json_is_object(posture) ? json_incref(posture)
-				       : posture_without("the snapshot holds no posture");
-	return 0;
+	*ret = NULL;
+	if (a->snapshot)
+		r = docker_snapshot_load_posture(a->snapshot, ret, err);
+	else
+		*ret = offline_posture(s);
+	if (r == 0 && !*ret)
+		*ret = check_posture_without("the snapshot holds no posture");
+	return r;
 }
 
 static int answer_here(const struct arguments *a, json_t **ret, struct error *err)
@@ -181,7 +174,7 @@ static int answer_here(const struct arguments *a, json_t **ret, struct error *er
 
 	if (code != QUAYWALL_FINE)
 		return code;
-	if (read_posture(a, &posture, err) < 0)
+	if (read_posture(a, o.settings, &posture, err) < 0)
 		return QUAYWALL_USAGE;
 	in.compiled = o.compiled;
 	in.posture = posture;

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "quaywall/check.h"
 #include "quaywall/docker.h"
 #include "quaywall/host.h"
+#include "quaywall/mem.h"
 
 static int load_policies(struct offline *o, const struct arguments *a, const char *dir,
 			 bool takes_files, struct error *err)
@@ -61,6 +63,24 @@ int offline_list(struct offline *o, const struct arguments *a, bool here, struct
 	if (here && docker_check_here(o->model, err) < 0)
 		return QUAYWALL_UNREACHABLE;
 	return QUAYWALL_FINE;
+}
+
+json_t *offline_posture(const struct settings *settings)
+{
+	struct docker_options options = {
+		.url = settings->docker,
+		.tls_ca = settings->tls_ca,
+		.tls_cert = settings->tls_cert,
+		.tls_key = settings->tls_key,
+	};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	json_t *docker = NULL, *host = host_posture(settings->docker), *whole;
+	int r = docker_posture(&options, &docker, &err);
+
+	whole = check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
+	json_decref(docker);
+	json_decref(host);
+	return whole;
 }
 
 int offline_compile(struct offline *o)

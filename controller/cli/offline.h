@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <jansson.h>
 
 #include "quaywall/compile.h"
 #include "quaywall/error.h"
@@ -26,6 +27,9 @@ int offline_load(struct offline *o, const struct arguments *a, bool takes_files,
 /* Reads the model from the snapshot or the engine. HERE: with this host's interfaces, which the
  * engine has to fit; else a snapshot's own stay. Returns an exit code. */
 int offline_list(struct offline *o, const struct arguments *a, bool here, struct error *err);
+
+/* The engine's and this host's, for the checks. What is not told is a gap of it, so it is never NULL; the caller owns it. */
+json_t *offline_posture(const struct settings *s);
 
 /* Compiles the three. Returns an exit code, as offline_load(). */
 int offline_compile(struct offline *o);

@@ -1,31 +1,10 @@
 #include "verbs.h"
 
 #include "quaywall/buf.h"
-#include "quaywall/check.h"
 #include "quaywall/docker.h"
-#include "quaywall/host.h"
 #include "quaywall/mem.h"
 #include "offline.h"
 #include "output.h"
-
-/* What the engine does not tell of its set-up is a gap of the posture, and no reason to have no snapshot. */
-static json_t *read_posture(const struct settings *settings)
-{
-	struct docker_options options = {
-		.url = settings->docker,
-		.tls_ca = settings->tls_ca,
-		.tls_cert = settings->tls_cert,
-		.tls_key = settings->tls_key,
-	};
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	json_t *docker = NULL, *host = host_posture(settings->docker), *whole;
-	int r = docker_posture(&options, &docker, &err);
-
-	whole = check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
-	json_decref(docker);
-	json_decref(host);
-	return whole;
-}
 
 /* One that was recorded stays as it was: this host's has nothing to do with it. */
 static int write_snapshot(const struct offline *o, const struct arguments *a, struct buf *out,
@@ -37,7 +16,7 @@ static int write_snapshot(const struct offline *o, const struct arguments *a, st
 	if (a->snapshot)
 		r = docker_snapshot_load_posture(a->snapshot, &posture, err);
 	else
-		posture = read_posture(o->settings);
+		posture = offline_posture(o->settings);
 	if (r == 0)
 		docker_snapshot_write_with(o->model, posture, out);
 	json_decref(posture);

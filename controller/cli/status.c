@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "quaywall/buf.h"
+#include "quaywall/check.h"
 #include "quaywall/mem.h"
 #include "call.h"
 #include "output.h"
@@ -360,6 +361,25 @@ static void add_not_governed(struct buf *out, const json_t *list)
 		buf_printf(out, "  %s: %s\n", output_text(n, "what"), output_text(n, "why"));
 }
 
+static void add_findings(struct buf *out, const json_t *f)
+{
+	const json_t *counts = part(f, "counts");
+	bool some = false;
+
+	if (!*output_text(f, "checked"))
+		return;
+	buf_str(out, "findings    ");
+	for (int i = CHECK_SEVERITIES; i-- > 0;) {
+		const char *name = check_severity_name((enum check_severity)i);
+
+		if (!json_integer_value(part(counts, name)))
+			continue;
+		buf_printf(out, "%s%s %s", some ? ", " : "", output_text(counts, name), name);
+		some = true;
+	}
+	buf_printf(out, "%s: 'quaywall check'\n", some ? "" : "none");
+}
+
 void status_print(const json_t *s, struct buf *out)
 {
 	buf_printf(out, "quaywall %s: %s (pid %s, since %s)\n", output_text(s, "version"),
@@ -375,6 +395,7 @@ void status_print(const json_t *s, struct buf *out)
 	add_output(out, part(s, "output"));
 	add_metrics(out, part(s, "metrics"));
 	add_alerts(out, part(s, "alerts"));
+	add_findings(out, part(s, "findings"));
 	add_sandbox(out, part(s, "sandbox"));
 	add_documents(out, part(part(s, "policies"), "documents"));
 	add_networks(out, part(s, "networks"));

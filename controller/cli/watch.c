@@ -232,8 +232,8 @@ static void print_event(const json_t *event)
 	else if (!strcmp(kind, "left-out"))
 		fprintf(stderr, "quaywall: log.rate left out %s more packets\n",
 			output_text(event, "packets"));
-	else if (!strcmp(kind, "alert"))
-		fprintf(stderr, "quaywall: alert: %s\n", output_text(event, "text"));
+	else if (!strcmp(kind, "alert") || !strcmp(kind, "finding"))
+		fprintf(stderr, "quaywall: %s: %s\n", kind, output_text(event, "text"));
 }
 
 /* ---- the stream ---- */

@@ -5,7 +5,7 @@
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
  * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
  * accepted.c what they let pass, learning.c keeps both as who talks to whom, outlet.c tells log collectors,
- * alerting.c what is not to be missed, control.c and requests.c serve the control socket, status.c tells.
+ * alerting.c what is not to be missed, checking.c what the set-up leaves open, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -20,6 +20,7 @@
 #include "quaywall/sandbox.h"
 #include "accepted.h"
 #include "alerting.h"
+#include "checking.h"
 #include "control.h"
 #include "cut.h"
 #include "kernel.h"
@@ -80,6 +81,7 @@ struct daemon {
 	struct outlet outlet;
 	struct scrape scrape; /* metrics */
 	struct alerting alerting;
+	struct checking checking;
 
 	/* a set on trial */
 	struct trial trial;
@@ -262,6 +264,15 @@ void daemon_alert_new_flow(struct daemon *d, const struct flow *f);
 bool daemon_alert_wants_flows(const struct daemon *d);
 uint64_t daemon_alert_suppressed(const struct daemon *d);
 json_t *daemon_alert_json(const struct daemon *d);
+
+/* ---- checking.c ---- */
+
+/* What is in force is not what it was: the checks are made again, in a moment. */
+void daemon_check_soon(struct daemon *d);
+void daemon_check_due(void *data);
+void daemon_check_done(struct daemon *d);
+json_t *daemon_check_answer(struct daemon *d); /* for `check` */
+json_t *daemon_check_json(const struct daemon *d);
 
 /* ---- outlet.c ---- */
 

@@ -142,6 +142,7 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 	daemon_outlet_follow(d);
 	daemon_alert_follow(d);
 	daemon_accepted_follow(d);
+	daemon_check_soon(d);
 	if (d->world.compiled) {
 		daemon_bridge_filter(d);
 		daemon_ready(d);
@@ -323,6 +324,7 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 	daemon_outlet_follow(d);
 	daemon_alert_follow(d);
 	daemon_accepted_follow(d);
+	daemon_check_soon(d);
 	if (r < 0) {
 		daemon_apply_failed(d, &err);
 		return;

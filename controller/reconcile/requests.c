@@ -72,6 +72,14 @@ static json_t *request_graph(struct daemon *d, const json_t *request)
 	return result(QUAYWALL_FINE, answer);
 }
 
+static json_t *request_check(struct daemon *d, const json_t *request)
+{
+	(void)request;
+	if (!d->world.compiled || d->skeleton)
+		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
+	return result(QUAYWALL_FINE, daemon_check_answer(d));
+}
+
 /* Of who asks, and of what conntrack knows. */
 static json_t *warnings_json(struct daemon *d, const json_t *request)
 {
@@ -217,17 +225,12 @@ static const struct request {
 	bool for_root; /* it changes something */
 	json_t *(*serve)(struct daemon *d, const json_t *request);
 } requests[] = {
-	{"status", false, request_status},
-	{"explain", false, request_explain},
-	{"graph", false, request_graph},
-	{"plan", false, request_plan},
-	{"reload", true, request_reload},
-	{"confirm", true, request_confirm},
-	{"flush", true, request_flush},
-	{"watch", false, request_watch},
-	{"learn", false, request_learn},
-	{"learn-for", true, request_learn_for},
-	{"learn-forget", true, request_learn_forget},
+	{"status", false, request_status},	{"explain", false, request_explain},
+	{"graph", false, request_graph},	{"check", false, request_check},
+	{"plan", false, request_plan},		{"reload", true, request_reload},
+	{"confirm", true, request_confirm},	{"flush", true, request_flush},
+	{"watch", false, request_watch},	{"learn", false, request_learn},
+	{"learn-for", true, request_learn_for}, {"learn-forget", true, request_learn_forget},
 };
 
 json_t *daemon_request(void *data, const json_t *request, uid_t uid)

@@ -92,6 +92,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->learning.write_timer, daemon_learn_due);
 	add_timer(d, &d->learning.over_timer, daemon_learn_over);
 	add_timer(d, &d->accepted.say, daemon_accepted_say);
+	add_timer(d, &d->checking.due, daemon_check_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -231,6 +232,7 @@ void daemon_done(struct daemon *d)
 {
 	control_close(&d->control);
 	docker_stop(d->docker);
+	daemon_check_done(d);
 	daemon_accepted_done(d);
 	daemon_seen_done(d);
 	daemon_scrape_done(d);

@@ -335,9 +335,24 @@ static void add_alerts(struct daemon *d, struct buf *out)
 		state.dropped);
 }
 
+static void add_findings(struct daemon *d, struct buf *out)
+{
+	size_t counts[CHECK_SEVERITIES];
+
+	check_report_count(&d->checking.report, counts);
+	metrics_begin(out, PREFIX "findings", METRICS_GAUGE,
+		      "Findings of the checks that the settings do not suppress.");
+	for (int i = 0; i < CHECK_SEVERITIES; i++)
+		labelled(out, PREFIX "findings", "severity",
+			 check_severity_name((enum check_severity)i), counts[i]);
+	gauge(out, PREFIX "findings_checked_timestamp_seconds",
+	      "When the checks were made last, since unix epoch; 0: never.",
+	      (double)d->checking.at);
+}
+
 static void (*const sections[])(struct daemon *d, struct buf *out) = {
 	add_build,    add_process, add_state, add_policies, add_kernel, add_engine, add_world,
-	add_verdicts, add_rules,   add_log,   add_flows,    add_output, add_alerts,
+	add_verdicts, add_rules,   add_log,   add_flows,    add_output, add_alerts, add_findings,
 };
 
 void daemon_scrape_text(struct daemon *d, struct buf *out)

@@ -325,6 +325,7 @@ json_t *daemon_status(struct daemon *d)
 	json_object_set_new(status, "output", daemon_outlet_json(d));
 	json_object_set_new(status, "metrics", daemon_scrape_json(d));
 	json_object_set_new(status, "alerts", daemon_alert_json(d));
+	json_object_set_new(status, "findings", daemon_check_json(d));
 	add_world(status, &d->world);
 	return status;
 }

@@ -98,6 +98,9 @@ void check_report_gap(struct check_report *r, const char *group, const char *why
  * reason DOCKER_ERROR (or NULL), HOST NULL where it was not read. The caller owns the result and keeps its own. */
 json_t *check_posture(const json_t *docker, const char *docker_error, const json_t *host);
 
+/* One of which nothing is known, for the reason WHY. The caller owns it. */
+json_t *check_posture_without(const char *why);
+
 struct check_input {
 	const struct compiled
 		*compiled; /* with settings, policies and model; of an engine that was listed */

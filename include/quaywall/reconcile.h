@@ -10,7 +10,7 @@
  *  - what is not as the files say is said loudly, in `status` and in the log.
  *
  * The control socket speaks one JSON object per line. A request is {"verb": "status" | "reload" |
- * "confirm" | "flush" | "plan" | "explain" | "graph" | "learn" | "learn-for" | "learn-forget", …}; explain takes "from", "to" and "port" (strings as on the
+ * "confirm" | "flush" | "plan" | "explain" | "graph" | "check" | "learn" | "learn-for" | "learn-forget", …}; explain takes "from", "to" and "port" (strings as on the
  * command line), graph "from" and "to" if any, learn-for "seconds", reload "confirm" (seconds) and "session" (SSH_CONNECTION of who asks). The answer is {"exit": 0..3, "result": {…}} or {"exit": 2..3, "error": "…"}, after
  * which the daemon closes.
  */

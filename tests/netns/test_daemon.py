@@ -316,7 +316,7 @@ def test_the_first_start_ends_only_what_it_refuses(daemon: Daemon) -> None:
 # ---- answers ----
 
 KEYS = {
-    "": "version state pid started engine policies confirm kernel bridge_filter log flows learned output alerts metrics sandbox not_governed networks identities endpoints",
+    "": "version state pid started engine policies confirm kernel bridge_filter log flows learned output alerts metrics findings sandbox not_governed networks identities endpoints",
     "engine": "state url name version api_version error connects events repaired lost containers",
     "policies": "directory settings mode files documents loaded error errors warnings not_in_force",
     "confirm": "state since until seconds_left before changed error",
@@ -325,6 +325,7 @@ KEYS = {
     "log": "group error packets lost left_out",
     "flows": "followed error begun ended found not_told not_judged losses",
     "learned": "pairs left_out since until error",
+    "findings": "checked counts suppressed not_checked pending error",
     "alerts": "raised suppressed new_flows webhook last",
     "output": "to path what lines lost error",
     "metrics": "listen error scrapes",

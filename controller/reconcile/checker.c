@@ -1,0 +1,171 @@
+#include "checker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "quaywall/docker.h"
+#include "quaywall/host.h"
+#include "quaywall/mem.h"
+#include "loop.h"
+#include "world.h"
+
+#define STOP_SECONDS 2
+
+struct checker {
+	struct checker_input in;
+	struct checker_result result;
+	pthread_t thread;
+	int fd;
+};
+
+/* ---- the posture ---- */
+
+static json_t *of_snapshot(const char *path)
+{
+	json_t *posture = NULL;
+
+	docker_snapshot_load_posture(path, &posture, NULL);
+	return posture ? posture : check_posture_without("the snapshot holds no posture");
+}
+
+/* The engine's; of one that does not answer *RET_HAD is false. */
+static json_t *of_engine(const struct settings *s, bool *ret_had)
+{
+	struct docker_options options = {.url = s->docker,
+					 .tls_ca = s->tls_ca,
+					 .tls_cert = s->tls_cert,
+					 .tls_key = s->tls_key};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	CLEANUP_JSON json_t *docker = NULL;
+	CLEANUP_JSON json_t *host = host_posture(s->docker);
+	int r = docker_posture(&options, &docker, &err);
+
+	*ret_had = r == 0;
+	return check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
+}
+
+/* One that an engine gave a while ago tells more than that it does not answer now. */
+static void find_posture(struct checker *c, const struct settings *s)
+{
+	uint64_t began = loop_now_us();
+	bool had = true;
+	json_t *now;
+
+	c->result.posture = c->in.posture;
+	c->in.posture = NULL;
+	if (!c->in.asks && c->result.posture)
+		return;
+	now = c->in.options->snapshot ? of_snapshot(c->in.options->snapshot) : of_engine(s, &had);
+	c->result.asked = had;
+	c->result.posture_us = loop_now_us() - began;
+	if (!had && c->result.posture) {
+		json_decref(now);
+		return;
+	}
+	json_decref(c->result.posture);
+	c->result.posture = now;
+}
+
+/* ---- the thread ---- */
+
+static void look(struct checker *c)
+{
+	struct world w = {.settings = NULL};
+	CLEANUP_PROBLEMS struct policy_problems p = {NULL, 0, 0};
+	struct check_input in = {.now = time(NULL)};
+	uint64_t began = loop_now_us();
+
+	/* They were good when they came in force. */
+	if (world_load_sources(&w, c->in.options, c->in.sources, &p) == 0) {
+		w.model = c->in.model;
+		c->in.model = NULL;
+		find_posture(c, w.settings);
+		world_compile(&w, NULL);
+	}
+	if (w.compiled) {
+		in.compiled = w.compiled;
+		in.posture = c->result.posture;
+		check_run(&in, &c->result.report);
+	}
+	c->result.took_us = loop_now_us() - began - c->result.posture_us;
+	world_drop(&w, NULL);
+}
+
+static void *run(void *data)
+{
+	struct checker *c = data;
+
+	look(c);
+	eventfd_write(c->fd, 1);
+	return NULL;
+}
+
+/* ---- begin and end ---- */
+
+static void input_done(struct checker_input *in)
+{
+	sources_free(in->sources);
+	model_free(in->model);
+	json_decref(in->posture);
+}
+
+static void checker_free(struct checker *c)
+{
+	input_done(&c->in);
+	checker_result_done(&c->result);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c);
+}
+
+int checker_start(struct checker_input *in, struct checker **ret, struct error *err)
+{
+	struct checker *c = mem_new(1, sizeof(*c));
+	int r;
+
+	c->in = *in;
+	c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = c->fd < 0 ? errno : pthread_create(&c->thread, NULL, run, c);
+	if (r) {
+		checker_free(c);
+		return error_set(err, -r, "no thread for the checks: %s", strerror(r));
+	}
+	*ret = c;
+	return 0;
+}
+
+int checker_fd(const struct checker *c)
+{
+	return c->fd;
+}
+
+void checker_take(struct checker *c, struct checker_result *ret)
+{
+	pthread_join(c->thread, NULL);
+	*ret = c->result;
+	c->result = (struct checker_result) {.posture = NULL};
+	checker_free(c);
+}
+
+void checker_stop(struct checker *c)
+{
+	struct timespec end;
+
+	if (!c)
+		return;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += STOP_SECONDS;
+	if (pthread_timedjoin_np(c->thread, NULL, &end) == 0)
+		checker_free(c);
+}
+
+void checker_result_done(struct checker_result *r)
+{
+	check_report_done(&r->report);
+	json_decref(r->posture);
+	r->posture = NULL;
+}

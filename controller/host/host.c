@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "filter.h"
 #include "learning.h"
 #include "links.h"
 #include "ports.h"
+#include "vxlan.h"
+#include "quaywall/buf.h"
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
@@ -17,6 +20,11 @@ struct host {
 	struct links links;
 	struct ports ports;
 	struct filter_watch filter;
+	char *overlays; /* ids of the overlay networks whose ports were found, or NULL */
+	struct {
+		uint16_t *items;
+		size_t len, cap;
+	} vxlan_ports;
 };
 
 static int take(const struct nlmsghdr *message, void *data)
@@ -106,6 +114,8 @@ void host_close(struct host *h)
 	filter_watch_done(&h->filter);
 	links_done(&h->links);
 	ports_done(&h->ports);
+	free(h->overlays);
+	free(h->vxlan_ports.items);
 	free(h);
 }
 
@@ -170,6 +180,62 @@ const char *host_interface_name(const struct host *h, unsigned index)
 	return NULL;
 }
 
+/* ---- the ports of overlay networks ---- */
+
+struct port_search {
+	struct host *h;
+	const struct model *m;
+};
+
+static void take_vxlan(const struct vxlan *v, void *data)
+{
+	const struct port_search *search = data;
+
+	if (model_network_of_vni(search->m, v->vni))
+		MEM_PUSH(&search->h->vxlan_ports, v->port);
+}
+
+static char *overlay_ids(const struct model *m)
+{
+	struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < m->nnetworks; i++)
+		if (model_network_is_overlay(&m->networks[i]))
+			buf_printf(&text, "%s ", m->networks[i].id);
+	return buf_steal(&text);
+}
+
+/* A swarm has one port for good, so it is looked for where networks are others, or it was not found. Where it cannot be
+ * found it is the usual one: see compile. */
+static void find_vxlan_ports(struct host *h, const struct model *m)
+{
+	CLEANUP_FREE char *ids = overlay_ids(m);
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct port_search search = {h, m};
+
+	if (h->overlays && !strcmp(h->overlays, ids) && h->vxlan_ports.len)
+		return;
+	h->vxlan_ports.len = 0;
+	if (vxlan_each(h->requests, take_vxlan, &search, &err) < 0)
+		h->vxlan_ports.len = 0;
+	free(h->overlays);
+	h->overlays = ids;
+	ids = NULL;
+}
+
+static void read_vxlan_ports(struct host *h, struct model *m)
+{
+	if (!model_has_overlay(m))
+		return;
+	find_vxlan_ports(h, m);
+	free(m->vxlan_ports);
+	m->nvxlan_ports = h->vxlan_ports.len;
+	m->vxlan_ports = mem_new(m->nvxlan_ports, sizeof(*m->vxlan_ports));
+	for (size_t i = 0; i < m->nvxlan_ports; i++)
+		m->vxlan_ports[i] = h->vxlan_ports.items[i];
+	model_sort_vxlan_ports(m);
+}
+
 int host_read_interfaces(struct host *h, struct model *m, struct error *err)
 {
 	bool changed;
@@ -180,6 +246,7 @@ int host_read_interfaces(struct host *h, struct model *m, struct error *err)
 	model_clear_interfaces(m);
 	links_list(&h->links, m);
 	model_sort_interfaces(m);
+	read_vxlan_ports(h, m);
 	return 0;
 }
 

@@ -69,6 +69,7 @@ json_t *host_posture(const char *docker)
 	add_resolver(doc);
 	posture_network(doc);
 	posture_tables(doc);
+	posture_overlay(doc);
 	posture_programs(doc);
 	posture_socket(doc, docker);
 	return doc;

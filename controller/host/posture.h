@@ -19,6 +19,7 @@ int posture_read(const char *path, size_t max, struct buf *out);
 json_t *posture_string(const char *text);
 
 void posture_network(json_t *doc); /* sysctl, interfaces, listening */
+void posture_overlay(json_t *doc); /* overlay */
 void posture_tables(json_t *doc);  /* nftables, iptables_legacy, ip6tables_legacy */
 void posture_programs(
 	json_t *doc); /* programs, swarm_certificate_expires; the owners of `listening` */

@@ -119,6 +119,12 @@ static size_t sort_unique(void *items, size_t n, size_t size,
 	return kept;
 }
 
+void model_sort_vxlan_ports(struct model *m)
+{
+	m->nvxlan_ports = sort_unique(m->vxlan_ports, m->nvxlan_ports, sizeof(*m->vxlan_ports),
+				      compare_vxlan_ports);
+}
+
 void model_sort(struct model *m)
 {
 	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
@@ -132,8 +138,7 @@ void model_sort(struct model *m)
 		n->nvnis = sort_unique(n->vnis, n->nvnis, sizeof(*n->vnis), compare_vnis);
 		n->npeers = sort_unique(n->peers, n->npeers, sizeof(*n->peers), compare_addrs);
 	}
-	m->nvxlan_ports = sort_unique(m->vxlan_ports, m->nvxlan_ports, sizeof(*m->vxlan_ports),
-				      compare_vxlan_ports);
+	model_sort_vxlan_ports(m);
 	for (size_t i = 0; i < m->ncontainers; i++) {
 		struct model_container *c = &m->containers[i];
 

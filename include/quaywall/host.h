@@ -23,7 +23,7 @@ int host_dispatch(struct host *h, bool *ret, struct error *err);
 const char *host_interface_name(const struct host *h,
 				unsigned index); /* as of the last reading, or NULL */
 
-/* Replaces M's interfaces by those of now: takes what host_dispatch() would. Left out are the ports of
+/* Replaces M's interfaces, and its VXLAN ports where it has overlay networks, by those of now: takes what host_dispatch() would. Left out are the ports of
  * bridges with none but link-local addresses (containers' veths): the IP hooks never name them. */
 int host_read_interfaces(struct host *h, struct model *m, struct error *err);
 
@@ -77,6 +77,12 @@ void host_bridge_filter_dispatch(struct host *h);
  *  "socket": {path, mode (a number), uid, gid, group, members: [user]} of the engine's unix socket, or null,
  *  "programs": [{program, pid, uid, here (it uses this network namespace), flags: {name: [value]}, config: {…}}]: engines and
  *     others that change the firewall; flags and config of an engine that is here: what of both concerns the checks,
+ *  "overlay": {"vxlan": [{name, vni, port}] of all namespaces that have an id here, "xfrm": null or {
+ *     "policies": [{dir ("in", "out", "fwd"), src, dst (as addresses with their length), protocol, sport, dport (0: any),
+ *        mark, mask, action ("allow", "block"), templates: [{src, dst, spi, reqid, protocol, mode, optional}]}],
+ *     "states": [{src, dst, spi, reqid, protocol, mode ("transport", "tunnel", …), mark, mask, aead, cipher, auth (the
+ *        algorithm's name, "": none)}], never a key,
+ *     "stat": {name: number} of those in /proc/net/xfrm_stat that are not 0}},
  *  "loopback_resolver": whether /etc/resolv.conf names one in 127.0.0.0/8,
  *  "swarm_certificate_expires": of this node, in seconds of the epoch; absent: there is none}
  */

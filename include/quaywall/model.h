@@ -125,6 +125,9 @@ const struct model_network *model_network_of_vni(const struct model *m, uint32_t
 /* The UDP port to which overlay networks send, unless their swarm has another. */
 #define MODEL_VXLAN_PORT 4789
 
+/* Sorts the VXLAN ports, and leaves one of each. */
+void model_sort_vxlan_ports(struct model *m);
+
 /* Sorts the interfaces alone. */
 void model_sort_interfaces(struct model *m);
 

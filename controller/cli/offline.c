@@ -7,6 +7,7 @@
 #include "quaywall/docker.h"
 #include "quaywall/host.h"
 #include "quaywall/mem.h"
+#include "quaywall/reconcile.h"
 
 static int load_policies(struct offline *o, const struct arguments *a, const char *dir,
 			 bool takes_files, struct error *err)
@@ -77,6 +78,7 @@ json_t *offline_posture(const struct settings *settings)
 	json_t *docker = NULL, *host = host_posture(settings->docker), *whole;
 	int r = docker_posture(&options, &docker, &err);
 
+	reconcile_overlay_traffic(host);
 	whole = check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
 	json_decref(docker);
 	json_decref(host);

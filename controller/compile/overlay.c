@@ -18,7 +18,6 @@
 #define PRIORITY_IN  (-310)
 #define PRIORITY_OUT 200
 
-#define KEPT_SECONDS  86400 /* an element that counted nothing for so long goes */
 #define MOST_PAIRS    65535
 #define MOST_STRANGER 1024
 
@@ -137,7 +136,7 @@ static void write_counting_sets(const struct writer *w)
 			ruleset_add_set(w->r, compile_overlay_sets[i], SET_DYNAMIC,
 					FIELDS(FIELD_VNI, family_field(i % 2)));
 
-		set->timeout = KEPT_SECONDS;
+		set->timeout = COMPILE_OVERLAY_KEPT;
 		set->size = others ? MOST_STRANGER : MOST_PAIRS;
 	}
 }

@@ -86,20 +86,19 @@ static uint64_t number(const struct nlattr *attr)
 	return be64toh(n);
 }
 
-static void read_numbers(const struct nlattr *nest, struct counted_element *e)
+static void read_numbers(const struct nlattr *nest, uint64_t *packets, uint64_t *bytes)
 {
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, nest) {
 		if (mnl_attr_get_type(attr) == NFTA_COUNTER_PACKETS)
-			e->packets = number(attr);
+			*packets = number(attr);
 		else if (mnl_attr_get_type(attr) == NFTA_COUNTER_BYTES)
-			e->bytes = number(attr);
+			*bytes = number(attr);
 	}
 }
 
-/* False: an expression of another kind. */
-static bool read_counter(const struct nlattr *expr, struct counted_element *e)
+bool counted_counter(const struct nlattr *expr, uint64_t *packets, uint64_t *bytes)
 {
 	const struct nlattr *attr, *numbers = NULL;
 	bool counter = false;
@@ -112,7 +111,7 @@ static bool read_counter(const struct nlattr *expr, struct counted_element *e)
 			numbers = attr;
 	}
 	if (counter && numbers)
-		read_numbers(numbers, e);
+		read_numbers(numbers, packets, bytes);
 	return counter && numbers;
 }
 
@@ -127,7 +126,7 @@ static void read_element(const struct nlattr *item,
 
 	mnl_attr_for_each_nested(attr, item) {
 		if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_EXPR)
-			counter = read_counter(attr, &e);
+			counter = counted_counter(attr, &e.packets, &e.bytes);
 		else if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_USERDATA && !comment)
 			comment = decode_comment(mnl_attr_get_payload(attr),
 						 mnl_attr_get_payload_len(attr));

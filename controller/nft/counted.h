@@ -23,6 +23,9 @@ struct counted_element {
 	uint64_t packets, bytes;
 };
 
+/* The counter that the attribute EXPR of an element is. False: an expression of another kind. */
+bool counted_counter(const struct nlattr *expr, uint64_t *packets, uint64_t *bytes);
+
 /* Calls EACH for the rule of MESSAGE, if it has a counter. 0 or -EBADMSG. */
 int counted_rule(const struct nlmsghdr *message,
 		 void (*each)(const struct counted_rule *rule, void *data), void *data);

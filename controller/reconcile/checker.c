@@ -10,6 +10,7 @@
 #include "quaywall/docker.h"
 #include "quaywall/host.h"
 #include "quaywall/mem.h"
+#include "quaywall/reconcile.h"
 #include "loop.h"
 #include "world.h"
 
@@ -44,6 +45,7 @@ static json_t *of_engine(const struct settings *s, bool *ret_had)
 	CLEANUP_JSON json_t *host = host_posture(s->docker);
 	int r = docker_posture(&options, &docker, &err);
 
+	reconcile_overlay_traffic(host);
 	*ret_had = r == 0;
 	return check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
 }

@@ -228,6 +228,7 @@ const struct compile_counted *compile_counted_chain(size_t i); /* NULL from COMP
  * They exist where compile_watches_overlay() says so, and `counters` is on.
  */
 #define COMPILE_OVERLAY_SETS 12
+#define COMPILE_OVERLAY_KEPT 86400 /* seconds that an element stays which counts nothing */
 extern const char *const compile_overlay_sets[COMPILE_OVERLAY_SETS];
 
 /* There is an overlay network, or the settings refuse VXLAN. */

@@ -91,6 +91,20 @@ void nft_monitor_writer(const struct nft *n, struct nft_writer *ret);
 
 /* ---- counters ---- */
 
+/* An element of a dynamic set whose elements count. */
+struct nft_element {
+	uint8_t key[RULESET_KEY_MAX]; /* as in struct ruleset_element */
+	size_t len;
+	uint64_t packets, bytes;
+	uint64_t expires; /* ms from now; 0: never */
+};
+
+/* Calls EACH for the elements of SET, or for some of them where packets add others meanwhile. None where there is no such
+ * set. */
+int nft_elements(struct nft *n, const char *table, uint8_t family, const char *set,
+		 void (*each)(const struct nft_element *e, void *data), void *data,
+		 struct error *err);
+
 /* What one rule counted, or all elements of one set with the same comment. Strings are good while it is told. */
 struct nft_count {
 	uint8_t family;

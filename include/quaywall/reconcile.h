@@ -113,6 +113,11 @@ json_t *reconcile_not_governed(const struct model *m, const struct settings *set
 json_t *reconcile_plan(const struct compiled *c, const struct ruleset *inet,
 		       const struct ruleset *bridge);
 
+/* Adds to HOST, of host_posture(), what the rules in this network namespace counted of overlay networks' VXLAN: "overlay"."traffic":
+ * [{way ("in", "out"), kind ("clear", "ipsec"; "others": of hosts that are no peers), vni, peer, packets, bytes, last
+ * (seconds of the epoch)}]; empty where nothing counts. Where it cannot be read it is a gap. */
+void reconcile_overlay_traffic(json_t *host);
+
 /* A JSON string of any bytes: what is no UTF-8, or could steer a terminal, becomes '?'; new lines and tabs
  * stay. NULL gives null. */
 json_t *reconcile_json_text(const char *text);

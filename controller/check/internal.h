@@ -15,6 +15,7 @@ struct check_group {
 
 extern const struct check_group exposure_group;
 extern const struct check_group hygiene_group;
+extern const struct check_group overlay_group;
 
 /* In the order in which they are listed. */
 extern const struct check_group *const check_groups[];

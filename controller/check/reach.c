@@ -55,16 +55,10 @@ bool exposed_in(const struct exposed *e, uint8_t family)
 
 /* ---- asking ---- */
 
-struct asker {
-	const struct compiled *c;
-	struct compile_classes *classes;
-	struct compile_members *sources; /* of each identity */
-	size_t *gateways; /* of each container: the endpoint that its ports lead to, or MODEL_NONE */
-	size_t asked;
-};
+#define BORDERS 14
 
 /* The addresses beside private blocks: a rule's block that is partly private is told from one that is. */
-static const char *const borders[] = {
+static const char *const borders[BORDERS] = {
 	"9.255.255.255",
 	"11.0.0.0",
 	"172.15.255.255",
@@ -79,6 +73,15 @@ static const char *const borders[] = {
 	"fe00::",
 	"fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 	"fec0::",
+};
+
+struct asker {
+	const struct compiled *c;
+	struct compile_classes *classes;
+	struct compile_members *sources; /* of each identity */
+	size_t *gateways; /* of each container: the endpoint that its ports lead to, or MODEL_NONE */
+	struct flow_end borders[BORDERS]; /* those that are outside */
+	size_t nborders, asked;
 };
 
 /* The engine leads ports to the first network, by name, that is not internal. */
@@ -101,6 +104,17 @@ static void find_gateways(struct asker *a)
 	}
 }
 
+static void find_borders(struct asker *a)
+{
+	for (size_t i = 0; i < BORDERS; i++) {
+		struct addr addr;
+
+		if (addr_parse(borders[i], &addr) == 0)
+			a->borders[a->nborders] = compile_end_of_addr(a->c, &addr);
+		a->nborders += a->borders[a->nborders].kind == END_OUTSIDE;
+	}
+}
+
 struct asker *asker_new(const struct compiled *c)
 {
 	struct asker *a = mem_new(1, sizeof(*a));
@@ -109,6 +123,7 @@ struct asker *asker_new(const struct compiled *c)
 	a->classes = compile_classes_new(c);
 	a->sources = mem_new(compile_identities(c), sizeof(*a->sources));
 	find_gateways(a);
+	find_borders(a);
 	return a;
 }
 
@@ -148,15 +163,10 @@ static const struct compile_members *sources_of(struct asker *a, size_t identity
 	if (list->len)
 		return list;
 	compile_members_outside(a->classes, identity, true, list);
-	for (size_t i = 0; i < ARRAY_SIZE(borders); i++) {
-		struct compile_member m = {.class = list->len};
-		struct addr addr;
+	for (size_t i = 0; i < a->nborders; i++) {
+		struct compile_member m = {.end = a->borders[i], .class = list->len};
 
-		if (addr_parse(borders[i], &addr) < 0)
-			continue;
-		m.end = compile_end_of_addr(a->c, &addr);
-		if (m.end.kind == END_OUTSIDE)
-			MEM_PUSH(list, m);
+		MEM_PUSH(list, m);
 	}
 	return list;
 }

@@ -39,7 +39,7 @@ static size_t read_fields(uint32_t type, uint32_t len,
 
 	for (uint32_t rest = type; rest != 0; rest >>= KIND_TYPE_BITS)
 		n++;
-	if (n > RULESET_FIELDS_MAX)
+	if (!n || n > RULESET_FIELDS_MAX)
 		return 0;
 	for (size_t i = n; i-- > 0; type >>= KIND_TYPE_BITS)
 		if (!kind_field(type & mask, &fields[i]))

@@ -115,10 +115,14 @@ bool counted_counter(const struct nlattr *expr, uint64_t *packets, uint64_t *byt
 	return counter && numbers;
 }
 
-static void read_element(const struct nlattr *item,
-			 void (*each)(const struct counted_element *element, void *data),
-			 void *data)
+struct telling {
+	void (*each)(const struct counted_element *element, void *data);
+	void *data;
+};
+
+static void read_element(const struct nlattr *item, void *data)
 {
+	const struct telling *t = data;
 	struct counted_element e = {.comment = NULL};
 	CLEANUP_FREE char *comment = NULL;
 	const struct nlattr *attr;
@@ -133,22 +137,13 @@ static void read_element(const struct nlattr *item,
 	}
 	e.comment = comment;
 	if (counter)
-		each(&e, data);
+		t->each(&e, t->data);
 }
 
 int counted_elements(const struct nlmsghdr *message,
 		     void (*each)(const struct counted_element *element, void *data), void *data)
 {
-	const struct nlattr *attr, *item;
+	struct telling telling = {each, data};
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
-		return -EBADMSG;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(item, attr) {
-			read_element(item, each, data);
-		}
-	}
-	return 0;
+	return decode_each_element(message, read_element, &telling);
 }

@@ -18,6 +18,10 @@ int decode_chain(const struct nlmsghdr *message, struct ruleset *r);
 /* Sets and chains must be there already, and R sorted. */
 int decode_rule(const struct nlmsghdr *message, struct ruleset *r);
 
+/* Calls EACH for every element of a message of a set's elements. 0, or -EBADMSG. */
+int decode_each_element(const struct nlmsghdr *message,
+			void (*each)(const struct nlattr *element, void *data), void *data);
+
 /* The elements of one set come in any number of messages, and in an order of the kernel's. A range over
  * one field comes as two elements, which only the end brings together. */
 struct element_reading {

@@ -266,8 +266,9 @@ static void add_boundary(struct element_reading *r, const struct raw_element *ra
 	MEM_PUSH(&r->boundaries, b);
 }
 
-static void read_element(const struct nlattr *list, struct element_reading *r)
+static void read_element(const struct nlattr *list, void *data)
 {
+	struct element_reading *r = data;
 	struct raw_element raw = {.known = true};
 	const struct nlattr *attr;
 
@@ -283,7 +284,8 @@ static void read_element(const struct nlattr *list, struct element_reading *r)
 	free(raw.element.comment);
 }
 
-int decode_elements(const struct nlmsghdr *message, struct element_reading *r)
+int decode_each_element(const struct nlmsghdr *message,
+			void (*each)(const struct nlattr *element, void *data), void *data)
 {
 	const struct nlattr *attr, *item;
 
@@ -293,10 +295,15 @@ int decode_elements(const struct nlmsghdr *message, struct element_reading *r)
 		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
 		mnl_attr_for_each_nested(item, attr) {
-			read_element(item, r);
+			each(item, data);
 		}
 	}
 	return 0;
+}
+
+int decode_elements(const struct nlmsghdr *message, struct element_reading *r)
+{
+	return decode_each_element(message, read_element, r);
 }
 
 /* By key; of one key, the end of what came before is first. */

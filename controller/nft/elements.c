@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
 #include "counted.h"
+#include "decode.h"
 #include "internal.h"
 #include "quaywall/netlink.h"
 
@@ -39,8 +39,9 @@ static void read_key(const struct nlattr *nest, struct nft_element *e)
 	}
 }
 
-static void read_element(const struct nlattr *item, const struct telling *t)
+static void read_element(const struct nlattr *item, void *data)
 {
+	const struct telling *t = data;
 	struct nft_element e = {.len = 0};
 	const struct nlattr *attr;
 	bool counter = false;
@@ -59,18 +60,7 @@ static void read_element(const struct nlattr *item, const struct telling *t)
 
 static int found_elements(const struct nlmsghdr *message, void *data)
 {
-	const struct nlattr *attr, *item;
-
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
-		return -EBADMSG;
-	mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(item, attr) {
-			read_element(item, data);
-		}
-	}
-	return 0;
+	return decode_each_element(message, read_element, data);
 }
 
 int nft_elements(struct nft *n, const char *table, uint8_t family, const char *set,

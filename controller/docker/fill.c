@@ -76,6 +76,29 @@ int fill_prefix(const struct node *n, struct prefix *ret, struct error *err)
 	return 0;
 }
 
+int fill_addrs(const struct node *n, const char *key, struct addr **ret, size_t *ret_len,
+	       struct error *err)
+{
+	struct node list;
+	int r = node_array(n, key, NODE_OPTIONAL, &list, err);
+
+	if (r < 0)
+		return r;
+	*ret = mem_new(node_len(&list), sizeof(**ret));
+	for (size_t i = 0; i < node_len(&list); i++) {
+		struct node item = node_item(&list, i);
+		CLEANUP_FREE char *text = NULL;
+
+		r = node_text(&item, &text, err);
+		if (r < 0)
+			return r;
+		if (addr_parse(text, &(*ret)[*ret_len]) < 0)
+			return node_error(&item, err, "is no address");
+		(*ret_len)++;
+	}
+	return 0;
+}
+
 int fill_mac(const struct node *n, const char *key, bool *ret_has, uint8_t ret[static 6],
 	     struct error *err)
 {

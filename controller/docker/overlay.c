@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fill.h"
 #include "quaywall/mem.h"
 
 #define VNI_MAX 0xffffff /* 24 bits on the wire */
@@ -90,33 +91,11 @@ static int recorded_vnis(const struct node *n, struct model_network *net, struct
 	return r;
 }
 
-static int recorded_peers(const struct node *n, struct model_network *net, struct error *err)
-{
-	struct node list;
-	int r = node_array(n, "peers", NODE_OPTIONAL, &list, err);
-
-	if (r < 0)
-		return r;
-	net->peers = mem_new(node_len(&list), sizeof(*net->peers));
-	for (size_t i = 0; i < node_len(&list); i++) {
-		struct node item = node_item(&list, i);
-		CLEANUP_FREE char *text = NULL;
-
-		r = node_text(&item, &text, err);
-		if (r < 0)
-			return r;
-		if (addr_parse(text, &net->peers[net->npeers]) < 0)
-			return node_error(&item, err, "is no address");
-		net->npeers++;
-	}
-	return 0;
-}
-
 int overlay_read_recorded(const struct node *n, struct model_network *net, struct error *err)
 {
 	int r = recorded_vnis(n, net, err);
 
-	return r < 0 ? r : recorded_peers(n, net, err);
+	return r < 0 ? r : fill_addrs(n, "peers", &net->peers, &net->npeers, err);
 }
 
 void overlay_write(const struct model_network *net, json_t *object)

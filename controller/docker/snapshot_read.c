@@ -71,28 +71,6 @@ static int read_prefixes(const struct node *n, const char *key, struct prefix **
 	return r;
 }
 
-static int read_gateways(const struct node *n, struct model_network *net, struct error *err)
-{
-	struct node list;
-	int r = node_array(n, "gateways", NODE_OPTIONAL, &list, err);
-
-	if (r < 0)
-		return r;
-	net->gateways = mem_new(node_len(&list), sizeof(*net->gateways));
-	for (size_t i = 0; i < node_len(&list); i++) {
-		struct node item = node_item(&list, i);
-		CLEANUP_FREE char *text = NULL;
-
-		r = node_text(&item, &text, err);
-		if (r < 0)
-			return r;
-		if (addr_parse(text, &net->gateways[net->ngateways]) < 0)
-			return node_error(&item, err, "is no address");
-		net->ngateways++;
-	}
-	return 0;
-}
-
 static int read_network(const struct node *n, struct model_network *net, struct error *err)
 {
 	int r;
@@ -109,7 +87,8 @@ static int read_network(const struct node *n, struct model_network *net, struct 
 	    (r = node_string(n, "gateway_mode4", NODE_OPTIONAL, &net->gateway_mode4, err)) < 0 ||
 	    (r = node_string(n, "gateway_mode6", NODE_OPTIONAL, &net->gateway_mode6, err)) < 0 ||
 	    (r = read_prefixes(n, "subnets", &net->subnets, &net->nsubnets, err)) < 0 ||
-	    (r = read_gateways(n, net, err)) < 0 || (r = overlay_read_recorded(n, net, err)) < 0)
+	    (r = fill_addrs(n, "gateways", &net->gateways, &net->ngateways, err)) < 0 ||
+	    (r = overlay_read_recorded(n, net, err)) < 0)
 		return r;
 	if (!net->scope)
 		net->scope = mem_strdup("local");

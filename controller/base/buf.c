@@ -66,6 +66,15 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 	b->len += (size_t)len;
 }
 
+void buf_time(struct buf *b, time_t at)
+{
+	char text[32];
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		buf_str(b, text);
+}
+
 void buf_truncate(struct buf *b, size_t len)
 {
 	assert(len <= b->len);

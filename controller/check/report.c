@@ -159,16 +159,15 @@ static json_t *gaps_json(const struct check_report *r)
 
 json_t *check_report_answer(const struct check_report *r, time_t at)
 {
-	struct tm tm;
-	char text[32];
+	CLEANUP_BUF struct buf checked = BUF_INIT;
 	size_t open;
 	json_t *counts = counts_json(r, &open);
 
-	gmtime_r(&at, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_pack("{s:i, s:s, s:o, s:I, s:o, s:o}", "version", 1, "checked", text, "counts",
-			 counts, "suppressed", (json_int_t)(r->findings.len - open), "findings",
-			 check_report_json(r), "not_checked", gaps_json(r));
+	buf_time(&checked, at);
+	return json_pack("{s:i, s:s, s:o, s:I, s:o, s:o}", "version", 1, "checked",
+			 buf_text(&checked), "counts", counts, "suppressed",
+			 (json_int_t)(r->findings.len - open), "findings", check_report_json(r),
+			 "not_checked", gaps_json(r));
 }
 
 /* ---- reading a posture ---- */

@@ -27,15 +27,6 @@ static unsigned line_of(struct writer *w)
 
 /* ---- comments ---- */
 
-static void print_time(time_t at, struct buf *out)
-{
-	char text[32];
-	struct tm tm;
-
-	if (gmtime_r(&at, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		buf_str(out, text);
-}
-
 /* In a comment nothing may end the line: YAML knows more ends than one. */
 static void print_words(const char *text, struct buf *out)
 {
@@ -101,7 +92,7 @@ static void print_counts(uint64_t flows, uint64_t refused, time_t last, struct b
 		buf_printf(out, "%srefused %" PRIu64 " time%s", flows ? ", " : "", refused,
 			   refused == 1 ? "" : "s");
 	buf_str(out, ", last ");
-	print_time(last, out);
+	buf_time(out, last);
 }
 
 static void print_list(const struct plan_pairs *pairs, const char *title, struct buf *out)
@@ -141,9 +132,9 @@ static void print_head(const struct plan *p, uint64_t left_out, struct buf *out)
 		last = pair->last > last ? pair->last : last;
 	}
 	buf_str(out, "# What was seen to pass, from ");
-	print_time(first, out);
+	buf_time(out, first);
 	buf_str(out, " to ");
-	print_time(last, out);
+	buf_time(out, last);
 	buf_str(out, ", as policies.\n# Read them before you enforce them: what was seen is not "
 		     "always what is meant, and what has not\n# happened yet is not in it.\n");
 	if (left_out)

@@ -69,13 +69,11 @@ json_t *describe_addr(const struct addr *a)
 
 json_t *describe_time(time_t t)
 {
-	struct tm tm;
-	char text[32];
+	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	if (!t || !gmtime_r(&t, &tm))
-		return json_null();
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
+	if (t)
+		buf_time(&text, t);
+	return text.len ? json_string(buf_text(&text)) : json_null();
 }
 
 json_t *describe_directions(unsigned bits)

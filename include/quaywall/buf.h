@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 
 struct buf {
 	char *data; /* NULL while empty */
@@ -22,6 +23,9 @@ void buf_str(struct buf *b, const char *s);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+/* AT as RFC 3339 in UTC: "2026-11-30T09:12:08Z". Nothing where it is no date. */
+void buf_time(struct buf *b, time_t at);
 
 /* Cuts the content to LEN bytes (LEN is at most b->len). */
 void buf_truncate(struct buf *b, size_t len);

@@ -4,6 +4,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,11 +97,26 @@ static void test_write(void **state)
 	assert_int_equal(buf_write(&b, ends[1]), -EBADF);
 }
 
+static void test_a_time(void **state)
+{
+	CLEANUP_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	buf_time(&b, 1700000000);
+	buf_char(&b, ' ');
+	buf_time(&b, 0);
+	assert_string_equal(buf_text(&b), "2023-11-14T22:13:20Z 1970-01-01T00:00:00Z");
+	buf_truncate(&b, 0);
+	buf_time(&b, INT64_MAX);
+	assert_int_equal(b.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_adds_in_order),
 		cmocka_unit_test(test_printf_longer_than_room),
+		cmocka_unit_test(test_a_time),
 		cmocka_unit_test(test_holds_nul),
 		cmocka_unit_test(test_truncate_terminates),
 		cmocka_unit_test(test_steal_empties),

@@ -5,7 +5,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,27 +62,15 @@ static json_t *protocol_json(uint8_t protocol)
 	return json_integer(protocol);
 }
 
-#define TIME_FORMAT "%Y-%m-%dT%H:%M:%SZ"
-
-#define TIME_SIZE 32
-
-static char *format_time(time_t at, char buf[static TIME_SIZE])
-{
-	struct tm tm;
-
-	if (!gmtime_r(&at, &tm) || !strftime(buf, TIME_SIZE, TIME_FORMAT, &tm))
-		buf[0] = '\0';
-	return buf;
-}
-
 static json_t *time_json(time_t at)
 {
-	char text[TIME_SIZE];
+	CLEANUP_BUF struct buf text = BUF_INIT;
 
-	return json_string(format_time(at, text));
+	buf_time(&text, at);
+	return json_string(buf_text(&text));
 }
 
-json_t *learn_pair_json(const struct learn_pair *p)
+static json_t *pair_json(const struct learn_pair *p)
 {
 	json_t *j = json_pack("{s:o, s:o, s:o}", "from", end_json(&p->from), "to", end_json(&p->to),
 			      "protocol", protocol_json(p->protocol));
@@ -120,80 +107,25 @@ json_t *learn_table_json(const struct learn_table *t)
 		pairs[i] = learn_table_pair(t, i);
 	qsort(pairs, n, sizeof(*pairs), compare);
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, learn_pair_json(pairs[i]));
+		json_array_append_new(list, pair_json(pairs[i]));
 	return json_pack("{s:o, s:I}", "pairs", list, "left_out",
 			 (json_int_t)learn_table_left_out(t));
 }
 
 /* ---- out, in pieces ---- */
 
-/* Names are UTF-8. */
-static void print_text(const char *key, const char *text, struct buf *out)
+static int append(const char *text, size_t len, void *data)
 {
-	if (!text)
-		return;
-	buf_printf(out, ",\"%s\":\"", key);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			buf_char(out, '\\');
-		if (c < 0x20)
-			buf_printf(out, "\\u%04x", c);
-		else
-			buf_char(out, *text);
-	}
-	buf_char(out, '"');
-}
-
-static void print_end(const char *key, const struct learn_end *e, struct buf *out)
-{
-	char text[ADDR_TEXT_SIZE];
-	struct prefix block;
-
-	buf_printf(out, "\"%s\":{\"kind\":\"%s\"", key, kinds[e->kind]);
-	print_text("project", e->project, out);
-	print_text("service", e->service, out);
-	print_text("name", e->name, out);
-	if (e->kind == LEARN_OUTSIDE && e->block && pair_block_of(&e->addr, &block))
-		print_text("address", prefix_format(&block, text), out);
-	else if (e->kind == LEARN_OUTSIDE && addr_is_set(&e->addr))
-		print_text("address", addr_format(&e->addr, text), out);
-	buf_str(out, "},");
-}
-
-static void print_protocol(uint8_t protocol, struct buf *out)
-{
-	buf_str(out, "\"protocol\":");
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-		if (protocols[i].number == protocol) {
-			buf_printf(out, "\"%s\"", protocols[i].name);
-			return;
-		}
-	buf_printf(out, "%u", protocol);
+	buf_add(data, text, len);
+	return 0;
 }
 
 static void print_pair(const struct learn_pair *p, struct buf *out)
 {
-	char text[TIME_SIZE];
+	json_t *j = pair_json(p);
 
-	buf_char(out, '{');
-	print_end("from", &p->from, out);
-	print_end("to", &p->to, out);
-	print_protocol(p->protocol, out);
-	if (pair_has_ports(p->protocol))
-		buf_printf(out, ",\"port\":%u", p->port);
-	if (p->range)
-		buf_printf(out, ",\"port_last\":%u", p->port_last);
-	if (p->published_port)
-		buf_printf(out, ",\"published\":%u", p->published_port);
-	buf_printf(out,
-		   ",\"allowed\":%" PRIu64 ",\"audited\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"unanswered\":%" PRIu64,
-		   p->allowed, p->audited, p->refused, p->unanswered);
-	print_text("first", format_time(p->first, text), out);
-	print_text("last", format_time(p->last, text), out);
-	buf_char(out, '}');
+	json_dump_callback(j, append, out, JSON_COMPACT);
+	json_decref(j);
 }
 
 size_t learn_table_print(const struct learn_table *t, size_t from, size_t n, struct buf *out)
@@ -299,8 +231,9 @@ static bool take_protocol(const json_t *j, uint8_t *ret)
 static bool take_time(const json_t *j, time_t *ret)
 {
 	struct tm tm = {0};
-	const char *end =
-		json_is_string(j) ? strptime(json_string_value(j), TIME_FORMAT, &tm) : NULL;
+	const char *end = json_is_string(j)
+				  ? strptime(json_string_value(j), "%Y-%m-%dT%H:%M:%SZ", &tm)
+				  : NULL;
 	time_t at = end ? timegm(&tm) : -1;
 
 	if (!end || *end || at < 0 || at > TIME_MAX)

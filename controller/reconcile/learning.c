@@ -12,7 +12,7 @@
 #include "statefile.h"
 
 #define WRITE_MS     60000
-#define PAIRS_A_TURN 128
+#define PAIRS_A_TURN 64
 /* Of the loop's timers: the clock may be set meanwhile. */
 #define LOOK_MS 60000
 

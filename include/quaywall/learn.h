@@ -79,7 +79,7 @@ void learn_table_unanswered(struct learn_table *t, const struct compiled *c, con
 bool learn_pair_passed(const struct learn_pair *p);
 
 /* The table as a document of the state folder, in the order of learn_pair_compare(), and back: what makes no sense there
- * is an error (-EBADMSG), never a crash, and *RET is untouched then. */
+ * is an error (-EBADMSG), never a crash, and *RET is untouched then. For the keys of a pair see the README, `learn`. */
 json_t *learn_table_json(const struct learn_table *t);
 int learn_table_read(const json_t *document, size_t max, struct learn_table **ret,
 		     struct error *err);
@@ -88,9 +88,6 @@ int learn_table_read(const json_t *document, size_t max, struct learn_table **re
  * commas between them. Returns from where to go on; at the end it is the table's length. For who must not take long: what
  * comes in between two calls is behind them. */
 size_t learn_table_print(const struct learn_table *t, size_t from, size_t n, struct buf *out);
-
-/* One pair as there: see the README, `learn`, for its keys. */
-json_t *learn_pair_json(const struct learn_pair *p);
 
 /* The end that C is, by strings that stay C's. False where it has no name. */
 bool learn_end_of(const struct model_container *c, struct learn_end *ret);

@@ -51,6 +51,15 @@ int netlink_open(int bus, int netns_fd, int flags, struct mnl_socket **ret, stru
 	return r;
 }
 
+void netlink_widen(struct mnl_socket *s, int bytes)
+{
+	int fd = mnl_socket_get_fd(s);
+
+	/* More than the limit takes a privilege in the first namespace of users. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 static int send_request(struct mnl_socket *s, struct nlmsghdr *request)
 {
 	static atomic_uint last_seq;

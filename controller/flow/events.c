@@ -28,15 +28,6 @@ struct flow_events {
 	struct mnl_socket *socket;
 };
 
-static void widen(int fd)
-{
-	int space = RECEIVE_SPACE;
-
-	/* More than the system's limit takes a privilege in the first namespace of users. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof(space)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &space, sizeof(space));
-}
-
 static int subscribe(struct mnl_socket *s, struct error *err)
 {
 	static const int groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_DESTROY};
@@ -70,7 +61,7 @@ int flow_events_open(int netns_fd, struct flow_events **ret, struct error *err)
 		return error_set(
 			err, -EOPNOTSUPP,
 			"conntrack makes no events: net.netfilter.nf_conntrack_events is 0");
-	widen(mnl_socket_get_fd(e->socket));
+	netlink_widen(e->socket, RECEIVE_SPACE);
 	r = subscribe(e->socket, err);
 	if (r < 0)
 		return r;

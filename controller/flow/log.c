@@ -88,11 +88,9 @@ static int bind_it(struct flow_log *l, uint16_t group, struct error *err)
 
 static void widen(const struct flow_log *l)
 {
-	int space = RECEIVE_SPACE, on = 1, fd = mnl_socket_get_fd(l->socket);
+	int on = 1;
 
-	/* More than the system's limit takes a privilege in the first namespace of users. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof(space)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &space, sizeof(space));
+	netlink_widen(l->socket, RECEIVE_SPACE);
 	(void)mnl_socket_setsockopt(l->socket, NETLINK_NO_ENOBUFS, &on, sizeof(on));
 }
 

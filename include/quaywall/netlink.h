@@ -18,6 +18,9 @@
  * calling thread's). The fd stays the caller's. FLAGS: SOCK_NONBLOCK or 0. */
 int netlink_open(int bus, int netns_fd, int flags, struct mnl_socket **ret, struct error *err);
 
+/* Room for BYTES that wait to be read: more than the system's limit where the process may, else as much as that lets. */
+void netlink_widen(struct mnl_socket *s, int bytes);
+
 /* Sends REQUEST, whose type, flags and sequence number it completes, and calls FOUND for each message
  * of the answer. FOUND returns 0 or a negative errno, which ends the calls but not the reading. -EINTR:
  * a writer disturbed the dump, so what FOUND saw may have gaps; the caller begins anew. */

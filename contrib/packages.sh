@@ -67,25 +67,14 @@ install_engine() {
 	return $status
 }
 
-# install_firewalld: for tests that run it in a network namespace of its own.
-install_firewalld() {
-	! command -v firewalld >/dev/null || return 0
-	echo "installing from Debian: firewalld (its service is neither started nor enabled)"
+# install_unstarted PROGRAM PACKAGE: for tests that run it by themselves. The service is called like the package.
+install_unstarted() {
+	! command -v "$1" >/dev/null || return 0
+	echo "installing from Debian: $2 (its service is neither started nor enabled)"
 	apt-get update -q </dev/null
 	status=0
-	install_idle firewalld || status=$?
-	disable firewalld.service
-	return $status
-}
-
-# install_prometheus: for its promtool, which checks metrics and alert rules.
-install_prometheus() {
-	! command -v promtool >/dev/null || return 0
-	echo "installing from Debian: prometheus (its service is neither started nor enabled)"
-	apt-get update -q </dev/null
-	status=0
-	install_idle prometheus || status=$?
-	disable prometheus.service
+	install_idle "$2" || status=$?
+	disable "$2.service"
 	return $status
 }
 

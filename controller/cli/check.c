@@ -100,7 +100,7 @@ static int read_wish(const struct arguments *a, struct check_wish *ret, struct e
 	enum check_severity s;
 
 	*ret = (struct check_wish) {
-		.only = a->only, .skip = a->skip, .fail_on = CHECK_LOW, .verbose = a->verbose};
+		.only = a->only, .skip = a->skip, .fail_on = CHECK_MEDIUM, .verbose = a->verbose};
 	if (a->only && check_list_parse(a->only, err) < 0)
 		return error_wrap(err, -EINVAL, "option '--only'");
 	if (a->skip && check_list_parse(a->skip, err) < 0)

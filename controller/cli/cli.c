@@ -53,7 +53,7 @@ const struct verb verbs[] = {
 	 verb_graph},
 	{"check", VERB_CHECK, 0, 0, "", "find what is exposed, and what undermines the policies",
 	 "Asks the daemon; with --snapshot or --policies it answers by itself.\n"
-	 "Exit code 1: there is a finding of low severity or more, or what --fail-on says, that the\n"
+	 "Exit code 1: there is a finding of medium severity or more, or what --fail-on says, that the\n"
 	 "settings do not suppress.\n"
 	 "JSON: version, checked, counts{}, suppressed, findings[{id, group, severity, title, subject,\n"
 	 "evidence, why, remedy, suppressed}], not_checked[{group, why}]; of a daemon pending;\n"

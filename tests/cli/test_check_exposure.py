@@ -1,10 +1,8 @@
 """The groups `exposure` and `hygiene`: each check with a host on which it finds something, and one on which it does not."""
 
-import json
-from typing import Any, Optional
-
 import pytest
 
+from check_world import host, look, severities
 from program import Program
 
 ANY4, ANY6 = "0.0.0.0", "::"
@@ -16,43 +14,6 @@ PARTNER = NAMES + "publish: [{to: {name: web}, port: 8080, from: 203.0.113.0/24}
 VPN = NAMES + "publish: [{to: {name: web}, port: 8080, from: {interface: wg0}}]\n"
 WIDER6 = NAMES + 'publish: [{to: {name: web}, port: 8080, from: [10.0.0.0/8, "::/0"]}]\n'
 ISOLATED = "policy: web\nfor: {name: web}\nisolate: [ingress]\n"
-
-
-def host(addrs: list[str], port: int = 80, engine: str = "28.5.2", gateway: Optional[str] = None) -> Any:
-    """One container, which publishes PORT as 8080/tcp on ADDRS."""
-    network = {
-        "id": "n1", "name": "front", "driver": "bridge", "bridge": "br-front",
-        "subnets": ["172.18.0.0/16", "fd00:18::/64"], "gateways": ["172.18.0.1"],
-    }  # fmt: skip
-    if gateway:
-        network["gateway_mode4"] = gateway
-    ports = [{"protocol": "tcp", "container_port": port, "host_port": 8080, "host_addr": a} for a in addrs]
-    return {
-        "quaywall_snapshot": 1,
-        "engine": {"id": "", "name": "Docker Engine", "version": engine, "api_version": "1.41"},
-        "networks": [network],
-        "containers": [{"id": "c1", "name": "web", "image": "nginx", "network_mode": "front", "ports": ports}],
-        "endpoints": [
-            {"id": "e1", "network": "n1", "container": "c1", "name": "web", "addr4": "172.18.0.2",
-             "addr6": "fd00:18::2", "mac": "02:42:ac:12:00:02"}
-        ],
-    }  # fmt: skip
-
-
-def look(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:
-    folder = program.folder / "policies"
-    folder.mkdir(exist_ok=True)
-    (folder / "web.yaml").write_text(policy, encoding="utf-8")
-    (program.folder / "host.json").write_text(json.dumps(snapshot), encoding="utf-8")
-    (program.folder / "quaywall.yaml").write_text(settings, encoding="utf-8")
-    argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
-    done = program.call("check", *argv, "--json", "--only", group, "--fail-on", "never")
-    assert done.returncode == 0, done.stderr
-    return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
-
-
-def severities(found: dict[str, Any]) -> dict[str, str]:
-    return {name: finding["severity"] for name, finding in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -144,3 +105,10 @@ def test_unprotected_networks(program: Program) -> None:
 )  # fmt: skip
 def test_hygiene(program: Program, policy: str, settings: str, wanted: set[str]) -> None:
     assert set(look(program, "hygiene", host([]), policy, settings)) == wanted
+
+
+def test_low_findings_do_not_fail(program: Program) -> None:
+    assert severities(look(program, "audit-mode", host([ANY4]), ISOLATED + "mode: audit\n")) == {"audit-mode": "low"}
+    argv = ["check", "--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml", "--only", "audit-mode"]
+    assert program.call(*argv).returncode == 0
+    assert program.call(*argv, "--fail-on", "low").returncode == 1

@@ -1,6 +1,7 @@
 /*
  * table: pairs, found by hash. Beside the pairs themselves it counts what would make them many: how many addresses
- * outside do the same, and how many ports the same ends use. Pairs are never taken out one by one.
+ * outside do the same, and how many ports the same ends use. Pairs are never taken out, but one that nobody answered may
+ * give its place to another port of its ends, and is then of their range.
  */
 #include "internal.h"
 
@@ -11,12 +12,15 @@
 #include "quaywall/mem.h"
 
 #define NAMES_PER_PAIR 128 /* bytes, on average: more names than that find no place */
+#define NOT_LISTED     UINT32_MAX
 
 /* Pairs that are the same when blurred. */
 struct kin {
 	uint64_t hash;
 	uint32_t pair; /* one of them */
 	uint32_t n;
+	uint32_t
+		silent; /* of BLUR_ADDR_PORT: the first of its list of pairs that may give way, plus 1 */
 };
 
 struct level {
@@ -34,6 +38,10 @@ struct learn_table {
 		struct learn_pair *items;
 		size_t len, cap;
 	} pairs;
+	struct {
+		uint32_t *items; /* of each pair the next of its list, plus 1; or NOT_LISTED */
+		size_t len, cap;
+	} silent;
 	struct level levels[BLURS];
 	size_t bytes;	     /* of all names */
 	size_t refused_only; /* pairs */
@@ -59,6 +67,7 @@ void learn_table_free(struct learn_table *t)
 		free(t->levels[i].slots);
 	}
 	free(t->pairs.items);
+	free(t->silent.items);
 	free(t);
 }
 
@@ -112,6 +121,24 @@ static void place(struct level *l, uint32_t kin)
 	while (l->slots[i & (l->nslots - 1)])
 		i++;
 	l->slots[i & (l->nslots - 1)] = kin + 1;
+}
+
+/* What stands behind it moves up, so that it is found without it. */
+static void displace(struct level *l, uint32_t kin)
+{
+	size_t mask = l->nslots - 1, gap = l->kins.items[kin].hash & mask;
+
+	while (l->slots[gap] != kin + 1)
+		gap = (gap + 1) & mask;
+	for (size_t i = (gap + 1) & mask; l->slots[i]; i = (i + 1) & mask) {
+		size_t home = l->kins.items[l->slots[i] - 1].hash & mask;
+
+		if (((i - home) & mask) < ((i - gap) & mask))
+			continue;
+		l->slots[gap] = l->slots[i];
+		gap = i;
+	}
+	l->slots[gap] = 0;
 }
 
 static void make_room(struct level *l)
@@ -187,15 +214,53 @@ static void count_kin(struct learn_table *t, uint32_t pair)
 	kin->n++;
 }
 
+/* ---- who gives way ---- */
+
+/* With addresses outside others may share its place. */
+static bool may_give_way(const struct learn_pair *p)
+{
+	return !learn_pair_passed(p) && !p->range && !p->published_port &&
+	       pair_has_ports(p->protocol) && !pair_outside((struct learn_pair *)p);
+}
+
+static void list_silent(struct learn_table *t, uint32_t pair)
+{
+	struct kin *kin;
+
+	if (t->silent.items[pair] != NOT_LISTED || !may_give_way(&t->pairs.items[pair]))
+		return;
+	kin = find(t, &t->pairs.items[pair], BLUR_ADDR_PORT);
+	t->silent.items[pair] = kin->silent;
+	kin->silent = pair + 1;
+}
+
+/* Those that were answered since they were listed are let go here, so that each is looked at once. */
+static bool take_silent(struct learn_table *t, struct kin *kin, uint32_t *ret)
+{
+	while (kin->silent) {
+		uint32_t pair = kin->silent - 1;
+
+		kin->silent = t->silent.items[pair];
+		t->silent.items[pair] = NOT_LISTED;
+		if (may_give_way(&t->pairs.items[pair])) {
+			*ret = pair;
+			return true;
+		}
+	}
+	return false;
+}
+
 static struct learn_pair *insert(struct learn_table *t, const struct learn_pair *p)
 {
 	struct learn_pair copy = pair_copy(p);
 	uint32_t pair = (uint32_t)t->pairs.len;
 
 	MEM_PUSH(&t->pairs, copy);
+	MEM_PUSH(&t->silent, (uint32_t) {NOT_LISTED});
 	make_kin(t, pair, BLUR_NOTHING);
 	count_kin(t, pair);
 	count_owner(t, pair);
+	list_silent(t, pair);
 	t->bytes += pair_bytes(p);
 	t->refused_only += is_refused_only(p);
 	return &t->pairs.items[pair];
@@ -236,22 +301,102 @@ static void blur_key(const struct learn_table *t, struct learn_pair *key)
 		blur_addr(outside);
 }
 
+/* Of what passed a range has no port that nobody answered. */
+static void widen(struct learn_pair *p, const struct learn_pair *one)
+{
+	bool passed = learn_pair_passed(p), passes = learn_pair_passed(one);
+
+	if (passed && !passes)
+		return;
+	if (one->port < p->port || (passes && !passed))
+		p->port = one->port;
+	if (one->port_last > p->port_last || (passes && !passed))
+		p->port_last = one->port_last;
+}
+
 static void count_flow(struct learn_table *t, struct learn_pair *p, const struct learn_pair *one)
 {
 	bool was = is_refused_only(p);
 
+	widen(p, one);
 	p->allowed += one->allowed;
 	p->audited += one->audited;
 	p->refused += one->refused;
+	p->unanswered += one->unanswered;
 	t->refused_only -= was && !is_refused_only(p);
-	if (one->port < p->port)
-		p->port = one->port;
-	if (one->port_last > p->port_last)
-		p->port_last = one->port_last;
 	if (one->first < p->first)
 		p->first = one->first;
 	if (one->last > p->last)
 		p->last = one->last;
+}
+
+/* Makes PAIR, which may give way, one of the range of its ends. False where that finds no place. */
+static bool move_to_range(struct learn_table *t, uint32_t pair)
+{
+	struct learn_pair moved = t->pairs.items[pair];
+	const struct kin *kin;
+	bool fits;
+
+	moved.range = true;
+	t->refused_only -= is_refused_only(&moved);
+	kin = find(t, &moved, BLUR_NOTHING);
+	fits = kin || (has_place(t, &moved) && owner_has_place(t, &moved));
+	if (kin)
+		count_flow(t, &t->pairs.items[kin->pair], &moved);
+	else if (fits)
+		insert(t, &moved);
+	else
+		t->refused_only += is_refused_only(&moved);
+	return fits;
+}
+
+/* PAIR, which was moved to the range, is ONE from here on: their ends are the same. */
+static void take_over(struct learn_table *t, uint32_t pair, const struct learn_pair *one)
+{
+	static const enum pair_blur by_port[] = {BLUR_NOTHING, BLUR_ADDR};
+	struct learn_pair *p = &t->pairs.items[pair];
+	struct kin *kins[ARRAY_SIZE(by_port)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(by_port); i++) {
+		kins[i] = find(t, p, by_port[i]);
+		displace(&t->levels[by_port[i]],
+			 (uint32_t)(kins[i] - t->levels[by_port[i]].kins.items));
+	}
+	p->port = p->port_last = one->port;
+	p->allowed = one->allowed;
+	p->audited = one->audited;
+	p->refused = p->unanswered = 0;
+	p->first = one->first;
+	p->last = one->last;
+	for (size_t i = 0; i < ARRAY_SIZE(by_port); i++) {
+		kins[i]->hash = hash_of(t, p, by_port[i]);
+		place(&t->levels[by_port[i]],
+		      (uint32_t)(kins[i] - t->levels[by_port[i]].kins.items));
+	}
+}
+
+/* ONE, which would widen a range, gets the place of a port that nobody answered. What the range may have had of it before
+ * and has not ended stays there: its end is to be counted where it was. */
+static bool takes_place(struct learn_table *t, const struct learn_pair *one)
+{
+	struct kin *kin = find(t, one, BLUR_NOTHING);
+	const struct learn_pair *range = kin ? &t->pairs.items[kin->pair] : NULL;
+	uint32_t pair;
+
+	if (!one->range || !learn_pair_passed(one))
+		return false;
+	if (range && learn_pair_passed(range) && one->port >= range->port &&
+	    one->port <= range->port_last)
+		return false;
+	kin = find(t, one, BLUR_ADDR_PORT);
+	if (!kin || !take_silent(t, kin, &pair))
+		return false;
+	if (!move_to_range(t, pair)) {
+		list_silent(t, pair);
+		return false;
+	}
+	take_over(t, pair, one);
+	return true;
 }
 
 static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
@@ -259,6 +404,10 @@ static bool add(struct learn_table *t, struct learn_pair *one, bool *ret_new)
 	const struct kin *kin;
 
 	blur_key(t, one);
+	if (takes_place(t, one)) {
+		*ret_new = true;
+		return true;
+	}
 	kin = find(t, one, BLUR_NOTHING);
 	if (kin) {
 		*ret_new = !one->refused && is_refused_only(&t->pairs.items[kin->pair]);
@@ -364,8 +513,10 @@ void learn_table_unanswered(struct learn_table *t, const struct compiled *c, con
 		return;
 	blur_key(t, &one);
 	kin = find(t, &one, BLUR_NOTHING);
-	if (kin && learn_pair_passed(&t->pairs.items[kin->pair]))
-		t->pairs.items[kin->pair].unanswered++;
+	if (!kin || !learn_pair_passed(&t->pairs.items[kin->pair]))
+		return;
+	t->pairs.items[kin->pair].unanswered++;
+	list_silent(t, kin->pair);
 }
 
 bool learn_pair_passed(const struct learn_pair *p)

@@ -4,8 +4,8 @@
  * Flows are kept by names and not by addresses or identities: a container is its Compose or Swarm project and service,
  * else its name, so that what is known outlives containers, policies and restarts. An end outside keeps its
  * address. Bounded, whatever is sent: where the same ends use many ports these become one range, where many addresses
- * outside do the same the rest of them is kept as one, and what does not fit any more is counted. Pure but for the
- * clock, which callers give.
+ * outside do the same the rest of them is kept as one, and what does not fit any more is counted. Between containers, and
+ * with the host, ports that nobody answered are the first to become one. Pure but for the clock, which callers give.
  */
 #pragma once
 

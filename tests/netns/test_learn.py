@@ -53,13 +53,16 @@ class Pair:
     def connect(self, port: int) -> None:
         self.places[1].run("/usr/bin/python3", "-c", CONNECT, DB, str(port))
 
+    def pairs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.daemon.verb("learn", "--json"))["pairs"]
+        return found
+
     def learned(self, port: int) -> dict[str, Any]:
         """The pair with that port, once it is there."""
         found: list[dict[str, Any]] = []
 
         def there() -> bool:
-            pairs = json.loads(self.daemon.verb("learn", "--json"))["pairs"]
-            found[:] = [p for p in pairs if p.get("port") == port]
+            found[:] = [p for p in self.pairs() if p.get("port") == port]
             return bool(found)
 
         assert eventually(there), self.daemon.log_text()
@@ -92,13 +95,19 @@ for port in range(1000, 1200):
 """
 
 
-def test_what_nobody_serves_is_no_rule(pair: Pair) -> None:
-    """A scan of closed ports in audit mode is told as such, and opens none of them."""
+@pytest.mark.parametrize("first", [True, False])
+def test_what_nobody_serves_is_no_rule(pair: Pair, first: bool) -> None:
+    """A scan of closed ports in audit mode is told as such, and opens none of them, before a connection and after."""
     pair.serve(5432)
     pair.daemon.policy(AUDIT)
     pair.daemon.start()
-    pair.connect(5432)
+    if first:
+        pair.connect(5432)
     pair.places[1].run("/usr/bin/python3", "-c", SCAN, DB)
+    if not first:
+        assert eventually(lambda: sum(p["unanswered"] for p in pair.pairs()) == 200)
+        pair.connect(5432)
+        assert eventually(lambda: any(p["port"] == 5432 for p in pair.pairs()))
     assert eventually(lambda: pair.learned(1000)["unanswered"] == 1)
     assert eventually(lambda: "1000" in pair.daemon.verb("learn").partition("Nobody answered")[2])
     written = pair.daemon.verb("learn")

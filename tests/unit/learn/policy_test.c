@@ -189,6 +189,27 @@ static void test_many_ports(void **state)
 	assert_written("ports", table, &wish);
 }
 
+/* More closed ports than are kept apart, and what is served is seen after them. */
+static void test_a_scan(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(10000);
+	struct learn_wish wish = {.project = NULL};
+
+	(void)state;
+	for (uint16_t i = 0; i < LEARN_PORTS_MAX + 70; i++) {
+		struct flow f = {.from = endpoint(WORKER),
+				 .to = endpoint(DB),
+				 .protocol = IPPROTO_TCP,
+				 .port = (uint16_t)(1000 + i)};
+
+		add_tcp(table, f.from, f.to, f.port);
+		learn_table_unanswered(table, t.compiled, &f);
+	}
+	add_tcp(table, endpoint(WORKER), endpoint(DB), 5432);
+	add_tcp(table, endpoint(WORKER), endpoint(DB), 1007);
+	assert_written("scan", table, &wish);
+}
+
 static void test_nothing(void **state)
 {
 	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(10);
@@ -206,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_one_project_and_what_was_refused),
 		cmocka_unit_test(test_many_addresses),
 		cmocka_unit_test(test_many_ports),
+		cmocka_unit_test(test_a_scan),
 		cmocka_unit_test(test_nothing),
 	};
 

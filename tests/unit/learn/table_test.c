@@ -252,6 +252,112 @@ static void test_what_nobody_answered(void **state)
 	assert_true(learn_pair_passed(find(table, 22)));
 }
 
+static void scan(struct learn_table *table, struct flow_end to, uint16_t first, unsigned n,
+		 bool refused)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct flow f = tcp(endpoint(WORKER), to, (uint16_t)(first + i));
+
+		assert_true(add(table, f, refused ? FLOW_DENY : FLOW_AUDIT, 1));
+		if (!refused)
+			learn_table_unanswered(table, t.compiled, &f);
+	}
+}
+
+static const struct learn_pair *find_range(const struct learn_table *table)
+{
+	for (size_t i = 0; i < learn_table_len(table); i++)
+		if (learn_table_pair(table, i)->range)
+			return learn_table_pair(table, i);
+	fail_msg("no range");
+	return NULL;
+}
+
+static void serve(struct learn_table *table, struct flow_end to, uint16_t port)
+{
+	assert_true(add(table, tcp(endpoint(WORKER), to, port), FLOW_AUDIT, 1));
+}
+
+/* Before, between and after: what is answered keeps its own place. */
+static void test_a_scan_widens_nothing(void **state)
+{
+	(void)state;
+	for (int refused = 0; refused < 2; refused++) {
+		CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(4096);
+		uint64_t all = 0;
+
+		scan(table, endpoint(DB), 1000, 400, refused);
+		serve(table, endpoint(DB), 5432);
+		scan(table, endpoint(DB), 6000, 400, refused);
+		serve(table, endpoint(DB), 1399);
+		scan(table, endpoint(DB), 2000, 400, refused);
+		assert_false(find(table, 5432)->range);
+		assert_true(learn_pair_passed(find(table, 5432)));
+		assert_false(find(table, 1399)->range);
+		assert_true(learn_pair_passed(find(table, 1399)));
+		assert_false(learn_pair_passed(find_range(table)));
+		assert_int_equal(learn_table_len(table), LEARN_PORTS_MAX + 1);
+		for (size_t i = 0; i < learn_table_len(table); i++) {
+			const struct learn_pair *p = learn_table_pair(table, i);
+
+			all += p->allowed + p->audited + p->refused;
+		}
+		assert_int_equal(all, 1202);
+	}
+}
+
+/* Where all places are taken by what is answered, a range is of what was answered alone. */
+static void test_a_range_is_of_what_passed(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(4096);
+	const struct learn_pair *p;
+
+	(void)state;
+	scan(table, endpoint(DB), 1000, LEARN_PORTS_MAX + 9, false);
+	for (uint16_t i = 0; i < LEARN_PORTS_MAX; i++)
+		serve(table, endpoint(DB), (uint16_t)(30000 + i));
+	p = find_range(table);
+	assert_false(learn_pair_passed(p));
+	assert_int_equal(p->unanswered, LEARN_PORTS_MAX + 9);
+	serve(table, endpoint(DB), 40002);
+	serve(table, endpoint(DB), 40000);
+	scan(table, endpoint(DB), 7, 1, true);
+	p = find_range(table);
+	assert_true(learn_pair_passed(p));
+	assert_int_equal(p->port, 40000);
+	assert_int_equal(p->port_last, 40002);
+	/* Outside, too: a scan that is first makes the range no wider. */
+	scan(table, outside(1), 1000, 400, false);
+	serve(table, outside(1), 5432);
+	assert_true(find(table, 5432)->range);
+	assert_int_equal(find(table, 5432)->port_last, 5432);
+}
+
+/* What was answered since gives no way, and what began in the range ends there. */
+static void test_who_keeps_the_place(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(4096);
+	struct flow first = tcp(endpoint(WORKER), endpoint(DB), 1000), f = first;
+
+	(void)state;
+	scan(table, endpoint(DB), 1000, LEARN_PORTS_MAX, false);
+	for (uint16_t i = 0; i < LEARN_PORTS_MAX; i++)
+		serve(table, endpoint(DB), (uint16_t)(1000 + i));
+	f.port = 40000;
+	assert_true(add(table, f, FLOW_AUDIT, 1));
+	assert_int_equal(learn_table_len(table), LEARN_PORTS_MAX + 1);
+	assert_int_equal(find_range(table)->port, 40000);
+	/* Its first flow has not ended when there is a place again. */
+	learn_table_unanswered(table, t.compiled, &first);
+	assert_false(learn_pair_passed(find(table, 1000)));
+	assert_true(add(table, f, FLOW_AUDIT, 1));
+	learn_table_unanswered(table, t.compiled, &f);
+	assert_true(find(table, 40000)->range);
+	assert_int_equal(find(table, 40000)->unanswered, 1);
+	assert_true(learn_pair_passed(find(table, 40000)));
+	assert_int_equal(learn_table_len(table), LEARN_PORTS_MAX + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +371,9 @@ int main(void)
 		cmocka_unit_test(test_what_was_only_refused_takes_a_quarter),
 		cmocka_unit_test(test_one_container_takes_a_quarter),
 		cmocka_unit_test(test_what_nobody_answered),
+		cmocka_unit_test(test_a_scan_widens_nothing),
+		cmocka_unit_test(test_a_range_is_of_what_passed),
+		cmocka_unit_test(test_who_keeps_the_place),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

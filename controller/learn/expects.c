@@ -9,8 +9,9 @@
 
 #include "quaywall/mem.h"
 
-#define NOBODY	   "203.0.113.9" /* for documentation (RFC 5737): nobody has it */
-#define DENIES_MAX 3		 /* of one kind, in a document */
+#define NOBODY	      "203.0.113.9" /* for documentation (RFC 5737): nobody has it */
+#define DENIES_MAX    3		    /* of one kind, in a document */
+#define PUBLISHED_MAX 64	    /* ports of one rule, each with its own test */
 
 static struct plan_ports copy_ports(const struct plan_ports *ports)
 {
@@ -23,16 +24,39 @@ static struct plan_ports copy_ports(const struct plan_ports *ports)
 
 /* ---- what was seen ---- */
 
+/* Whoever publishes one of the ports of a test is to publish all of them, and replicas differ: one for each port, and to
+ * nobody by name, as not every container of a service need publish it. */
+static void expect_published(struct plan_document *d, const struct plan_rule *r)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < r->ports.len; i++) {
+		struct policy_ports ports = r->ports.items[i];
+
+		for (uint32_t at = ports.first; at <= ports.last && made < PUBLISHED_MAX;
+		     at++, made++) {
+			struct plan_expect e = {.published = true, .allow = true};
+			struct policy_ports one = {ports.protocol, (uint16_t)at, (uint16_t)at};
+
+			e.from = mem_strdup(r->from_outside ? r->tested : r->from);
+			MEM_PUSH(&e.ports, one);
+			MEM_PUSH(&d->expects, e);
+		}
+	}
+}
+
 static void expect_rule(struct plan_document *d, const struct plan_rule *r)
 {
-	bool published = r->action == POLICY_PUBLISH;
-	struct plan_expect e = {.published = published, .allow = true};
+	struct plan_expect e = {.allow = true};
 
 	if (!r->is_test || ((r->from_outside || r->to_outside) && !r->tested))
 		return;
+	if (r->action == POLICY_PUBLISH) {
+		expect_published(d, r);
+		return;
+	}
 	e.from = mem_strdup(r->from_outside ? r->tested : r->from);
-	/* Not every container of a service need publish the port. */
-	e.to = published ? NULL : mem_strdup(r->to_outside ? r->tested : r->to);
+	e.to = mem_strdup(r->to_outside ? r->tested : r->to);
 	e.ports = copy_ports(&r->ports);
 	MEM_PUSH(&d->expects, e);
 }

@@ -210,6 +210,50 @@ static void test_a_scan(void **state)
 	assert_written("scan", table, &wish);
 }
 
+/* clang-format off */
+#define REPLICA(n, ports) \
+	"{\"id\":\"c" n "\",\"name\":\"web-" n "\",\"labels\":{" \
+	"\"com.docker.compose.project\":\"shop\",\"com.docker.compose.service\":\"web\"}," \
+	"\"ports\":[" ports "]}"
+#define PORT(n) \
+	"{\"protocol\":\"tcp\",\"container_port\":80,\"host_port\":" n ",\"host_addr\":\"0.0.0.0\"}"
+
+static const char replicas[] =
+	"{\"quaywall_snapshot\":1,\"networks\":["
+	"{\"id\":\"n1\",\"name\":\"front\",\"driver\":\"bridge\",\"bridge\":\"br-1\","
+	 "\"subnets\":[\"172.18.0.0/16\"],\"gateways\":[\"172.18.0.1\"]}],"
+	"\"containers\":["
+	REPLICA("1", PORT("8080") "," PORT("8081")) ","
+	REPLICA("2", PORT("8082"))
+	"],\"endpoints\":["
+	"{\"id\":\"e1\",\"network\":\"n1\",\"container\":\"c1\",\"addr4\":\"172.18.0.2\"},"
+	"{\"id\":\"e2\",\"network\":\"n1\",\"container\":\"c2\",\"addr4\":\"172.18.0.3\"}]}";
+/* clang-format on */
+
+/* No container publishes all of what its service does. */
+static void test_replicas_that_publish_different_ports(void **state)
+{
+	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(100);
+	struct learn_wish wish = {.project = NULL};
+	struct test_case shop = t;
+
+	(void)state;
+	case_load(&t, NULL, "policy: shop\nfor: {project: shop}\n", replicas);
+	for (uint16_t i = 0; i < 3; i++) {
+		struct flow f = {.from = address("198.51.100.7"),
+				 .to = endpoint(i / 2),
+				 .protocol = IPPROTO_TCP,
+				 .port = 80,
+				 .published = true,
+				 .published_port = (uint16_t)(8080 + i)};
+
+		assert_true(learn_table_add(table, t.compiled, &f, FLOW_ALLOW, MORNING, NULL));
+	}
+	assert_written("replicas", table, &wish);
+	case_done(&t);
+	t = shop;
+}
+
 static void test_nothing(void **state)
 {
 	CLEANUP_LEARN_TABLE struct learn_table *table = learn_table_new(10);
@@ -228,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_many_addresses),
 		cmocka_unit_test(test_many_ports),
 		cmocka_unit_test(test_a_scan),
+		cmocka_unit_test(test_replicas_that_publish_different_ports),
 		cmocka_unit_test(test_nothing),
 	};
 

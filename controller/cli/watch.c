@@ -223,7 +223,9 @@ static void print_event(const json_t *event)
 {
 	const char *kind = output_text(event, "event");
 
-	if (!strcmp(kind, "skipped"))
+	if (!strcmp(kind, "watching"))
+		print_error(json_object_get(event, "flows"));
+	else if (!strcmp(kind, "skipped"))
 		fprintf(stderr, "quaywall: %s lines were not read in time\n",
 			output_text(event, "lines"));
 	else if (!strcmp(kind, "counted"))
@@ -307,7 +309,7 @@ static bool take_line(struct watch *w, const json_t *value, const char *line)
 {
 	const char *event = output_text(value, "event");
 
-	if (!strcmp(event, "watching"))
+	if (!w->live && !strcmp(event, "watching"))
 		return take_live(w, value, line);
 	if (*event) {
 		take_event(w, value, line);

@@ -370,6 +370,21 @@ static bool is_wanted(const struct daemon *d)
 		daemon_alert_wants_flows(d) || is_told(d));
 }
 
+/* Who watches them was told otherwise when he began. */
+static void say_permitted(struct daemon *d)
+{
+	bool forbidden = d->world.settings && !is_permitted(d);
+	CLEANUP_JSON json_t *watching = NULL;
+	CLEANUP_FREE char *line = NULL;
+
+	if (forbidden == d->accepted.forbidden)
+		return;
+	d->accepted.forbidden = forbidden;
+	watching = daemon_seen_watching(d, true);
+	line = json_dumps(watching, JSON_COMPACT);
+	control_tell(&d->control, SEEN_FLOWS, line);
+}
+
 void daemon_accepted_follow(struct daemon *d)
 {
 	struct accepted *a = &d->accepted;
@@ -380,6 +395,7 @@ void daemon_accepted_follow(struct daemon *d)
 	} else if (!a->events && !a->due.due) {
 		start(d);
 	}
+	say_permitted(d);
 	if (a->waits)
 		loop_timer_set(&a->repair, MORE_MS);
 }

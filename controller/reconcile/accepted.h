@@ -19,6 +19,7 @@ struct accepted {
 	struct loop_source source;
 	struct loop_timer due; /* what has come is to be read; or another try is to be made */
 	struct loop_timer repair;
+	bool forbidden;	       /* by the settings, as who watches was told */
 	bool waits;	       /* for the engine's first listing, to look at the flows that exist */
 	struct loop_timer say; /* how many were left out */
 	uint64_t repaired_ms;  /* when, last; 0: never */

@@ -199,6 +199,8 @@ void daemon_seen_done(struct daemon *d);
 json_t *daemon_seen_json(const struct daemon *d); /* whether the group is read, and what came */
 /* Of the control socket: `watch` begins. */
 unsigned daemon_seen_stream(void *data, const json_t *request, struct buf *beginning);
+/* What a stream is told of where its lines come from: the event `watching`. The caller owns it. */
+json_t *daemon_seen_watching(struct daemon *d, bool all);
 /* RECORD, of KIND, goes to whoever watches, and is kept. */
 void daemon_seen_tell(struct daemon *d, unsigned kind, const json_t *record);
 

@@ -209,24 +209,30 @@ static void add_line(struct buf *out, json_t *value)
 	json_decref(value);
 }
 
+json_t *daemon_seen_watching(struct daemon *d, bool all)
+{
+	const struct settings *s = d->world.settings;
+	json_t *watching =
+		json_pack("{s:s, s:o, s:o}", "event", "watching", "group",
+			  d->seen.log ? json_integer(d->seen.group) : json_null(), "error",
+			  s && !s->log_rate ? json_string("log.rate is 0: nothing is logged")
+					    : reconcile_json_text(d->seen.error));
+
+	if (all)
+		json_object_set_new(watching, "flows", daemon_accepted_watched(d));
+	return watching;
+}
+
 unsigned daemon_seen_stream(void *data, const json_t *request, struct buf *beginning)
 {
 	struct daemon *d = data;
 	const char *verb = json_string_value(json_object_get(request, "verb"));
 	bool all = json_is_true(json_object_get(request, "all"));
-	const struct settings *s = d->world.settings;
-	json_t *watching;
 
 	if (!verb || strcmp(verb, "watch"))
 		return 0;
 	ring_print(all ? &d->seen.all : &d->seen.logged, beginning);
 	/* From here on it is live. */
-	watching = json_pack("{s:s, s:o, s:o}", "event", "watching", "group",
-			     d->seen.log ? json_integer(d->seen.group) : json_null(), "error",
-			     s && !s->log_rate ? json_string("log.rate is 0: nothing is logged")
-					       : reconcile_json_text(d->seen.error));
-	if (all)
-		json_object_set_new(watching, "flows", daemon_accepted_watched(d));
-	add_line(beginning, watching);
+	add_line(beginning, daemon_seen_watching(d, all));
 	return all ? SEEN_LOGGED | SEEN_FLOWS : SEEN_LOGGED;
 }

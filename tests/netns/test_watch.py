@@ -339,6 +339,35 @@ def test_flows_that_nobody_follows(bridge: Bridge) -> None:
     bridge.daemon.call("watch", "--all", "--refused", "--last", "1")
 
 
+def test_flows_that_are_forbidden_meanwhile(bridge: Bridge, watch: Callable[..., Watch]) -> None:
+    """Who watches would wait for what does not come: he is told, and told when it comes again."""
+    bridge.settings("flows: auto")
+    bridge.daemon.start()
+    seen = watch()
+    told = lambda: [bool(r["flows"]["error"]) for r in seen.records if r.get("event") == "watching"]  # noqa: E731
+    bridge.connect(bridge.web, DB.ip4, 5432)
+    seen.soon("5432/tcp", "begins")
+    argv = [*DIES_WITH_US, *bridge.daemon.argv("watch", "--all", "--last", "1", "--follow")]
+    text = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert text.stdout and b"5432/tcp" in text.stdout.readline()  # what is kept is printed once it is live
+        bridge.settings("flows: never")
+        bridge.daemon.verb("reload")
+        assert bridge.daemon.status()["flows"]["followed"] is False
+        assert eventually(lambda: told() == [False, True]), seen.records
+        for settings in ("always", "auto"):
+            bridge.settings(f"flows: {settings}")
+            bridge.daemon.verb("reload")
+            assert bridge.daemon.status()["flows"]["followed"] is True
+        bridge.connect(bridge.web, DB.ip4, 81)
+        seen.soon("81/tcp", "packet")
+        assert told() == [False, True, False]
+    finally:
+        text.kill()
+        errors = text.communicate()[1]
+    assert errors == b"quaywall: flows: never, as the settings say\n"
+
+
 def test_flows_where_the_kernel_makes_no_events(bridge: Bridge) -> None:
     """Nothing would come, and nobody would know: it is said."""
     bridge.daemon.space.run("sysctl", "-qw", "net.netfilter.nf_conntrack_events=0")

@@ -27,6 +27,7 @@
 
 static struct mnl_socket *conntrack;
 static bool midway; /* TCP's entries are made as the kernel makes those of what it met under way */
+static bool unanswered; /* of what is made: conntrack saw it one way only */
 
 /* ---- making entries ---- */
 
@@ -124,7 +125,7 @@ static int make(const struct spec *s)
 	nf->nfgen_family = addr(s->src).family;
 	put_tuple(m, CTA_TUPLE_ORIG, s, false);
 	put_tuple(m, CTA_TUPLE_REPLY, s, true);
-	mnl_attr_put_u32(m, CTA_STATUS, htonl(IPS_SEEN_REPLY | IPS_CONFIRMED));
+	mnl_attr_put_u32(m, CTA_STATUS, htonl(IPS_CONFIRMED | (unanswered ? 0 : IPS_SEEN_REPLY)));
 	mnl_attr_put_u32(m, CTA_TIMEOUT, htonl(600));
 	if (s->zone)
 		mnl_attr_put_u16(m, CTA_ZONE, htons(s->zone));
@@ -227,8 +228,23 @@ static void test_decodes_tcp(void **state)
 	assert_int_equal(s.items[0].reply_sport, 5432);
 	assert_int_equal(s.items[0].reply_dport, 40000);
 	assert_false(s.items[0].dnat);
+	assert_true(s.items[0].answered);
 	assert_int_equal(s.items[0].zone, 0);
 	assert_int_not_equal(s.items[0].id, 0);
+	free(s.items);
+}
+
+static void test_decodes_what_nobody_answered(void **state)
+{
+	struct seen s = {0};
+
+	(void)state;
+	unanswered = true;
+	must_make(&(struct spec) {"10.0.0.1", "10.0.0.2", IPPROTO_TCP, 40000, 5432, NULL, 0});
+	unanswered = false;
+	assert_int_equal(cut(&s), 0);
+	assert_int_equal(s.len, 1);
+	assert_false(s.items[0].answered);
 	free(s.items);
 }
 
@@ -544,6 +560,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_empty, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_tcp, enter, leave),
 		cmocka_unit_test_setup_teardown(test_turns_what_was_met_midway, enter, leave),
+		cmocka_unit_test_setup_teardown(test_decodes_what_nobody_answered, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_dnat, enter, leave),
 		cmocka_unit_test_setup_teardown(test_decodes_icmp_and_v6, enter, leave),
 		cmocka_unit_test_setup_teardown(test_cuts_what_is_refused_alone, enter, leave),

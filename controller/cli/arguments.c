@@ -52,7 +52,7 @@ static const struct option {
 	{"--follow", "-f", NULL, AT(follow), VERB_WATCH, "with --last: stay"},
 	{"--all", "-a", NULL, AT(all), VERB_WATCH, "flows that pass, too, as they begin and end"},
 	{"--refused", NULL, NULL, AT(refused), VERB_WATCH | VERB_LEARN,
-	 "only what did not pass; learn: allow that, too"},
+	 "only what did not pass; learn: allow that, too, and what nobody answered"},
 	{"--from", NULL, "END", AT(from), VERB_GRAPH | VERB_WATCH,
 	 "only from: PROJECT/SERVICE or container (globs), host, world; watch: address, CIDR"},
 	{"--to", NULL, "END", AT(to), VERB_GRAPH | VERB_WATCH, "only to"},

@@ -66,7 +66,8 @@ const struct verb verbs[] = {
 	 "JSON, an object a line: time, verdict (refused, audit, unknown, spoofed, accepted), passed,\n"
 	 "state (packet, begins, found, ends), why, from{}, to{}, ports, published, decided_by,\n"
 	 "egress{}, ingress{}; of a packet logged_by, in, out, port, mac, fragment, icmp{}, quoted{},\n"
-	 "length; of a flow id, sent{}, answered{}; or event (watching, skipped, counted) and its own.\n",
+	 "length; of a flow id, sent{}, answered{}; or event (watching, skipped, counted, left-out,\n"
+	 "alert, finding) and its own.\n",
 	 verb_watch},
 	{"learn", VERB_LEARN, 0, 0, "", "write the policy that what was seen would need",
 	 "What the daemon has seen between containers, outside and the host, by names: while something\n"
@@ -74,8 +75,8 @@ const struct verb verbs[] = {
 	 "Kept over restarts. --for waits for the time to be over; the daemon goes on without it, too.\n"
 	 "Only root may use --for and --reset.\n"
 	 "JSON: since, until, pairs[{from{}, to{} (kind (container, host, outside), project, service,\n"
-	 "name, address), protocol, port, port_last, published, allowed, audited, refused, first,\n"
-	 "last}], left_out, error.\n",
+	 "name, address), protocol, port, port_last, published, allowed, audited, refused,\n"
+	 "unanswered, first, last}], left_out, error.\n",
 	 verb_learn},
 	{"reload", VERB_RELOAD, 0, 0, "", "have the daemon read its files anew",
 	 "Exit code 2: the files have errors, and the set in force stays.\n"

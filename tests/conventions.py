@@ -20,7 +20,7 @@ from typing import Iterator, Optional
 CLANG_FORMAT = 14  # every version formats differently; this is Debian 12's
 MAX_LINES = 600
 
-BASE = {"addr", "buf", "certificate", "error", "mem", "netlink", "utf8"}
+BASE = {"addr", "buf", "certificate", "error", "mem", "netlink", "protocol", "utf8"}
 # Room -> the doors that it may include beside base's and its own.
 MAY_INCLUDE = {
     "base": set(),

@@ -6,11 +6,11 @@
  */
 #include "exposure.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 static const struct check checks[] = {
 	{"network-unprotected", "exposure", CHECK_MEDIUM,
@@ -51,11 +51,6 @@ struct exposure {
 };
 
 /* ---- words ---- */
-
-static const char *protocol_name(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "sctp";
-}
 
 /* "shop/web (shop-web-1) 8080/tcp" */
 static char *subject_of(const struct exposure *x, const struct exposed *e)

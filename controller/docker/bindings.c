@@ -5,13 +5,13 @@
 #include "documents.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fill.h"
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 struct bindings {
 	struct model_port *items;
@@ -37,18 +37,7 @@ static bool parse_port(const char *text, uint16_t *ret)
 
 static bool parse_protocol(const char *text, uint8_t *ret)
 {
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (strcmp(protocols[i].name, text))
-			continue;
-		*ret = protocols[i].number;
-		return true;
-	}
-	return false;
+	return protocol_parse(text, strlen(text), ret) && protocol_has_ports(*ret);
 }
 
 /* "80/tcp" */

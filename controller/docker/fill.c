@@ -1,9 +1,9 @@
 #include "fill.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 static void free_labels(struct model_label *labels, size_t len)
 {
@@ -45,23 +45,15 @@ int fill_labels(const struct node *n, const char *key, struct model_label **ret,
 
 int fill_protocol(const struct node *n, const char *key, uint8_t *ret, struct error *err)
 {
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
 	struct node child = node_member(n, key);
 	CLEANUP_FREE char *text = NULL;
 	int r = node_string(n, key, NODE_REQUIRED, &text, err);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!strcmp(text, protocols[i].name)) {
-			*ret = protocols[i].number;
-			return 0;
-		}
-	}
-	return node_error(&child, err, "is none of tcp, udp, sctp");
+	if (!protocol_parse(text, strlen(text), ret) || !protocol_has_ports(*ret))
+		return node_error(&child, err, "is none of tcp, udp, sctp");
+	return 0;
 }
 
 int fill_prefix(const struct node *n, struct prefix *ret, struct error *err)

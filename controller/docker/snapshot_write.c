@@ -1,10 +1,10 @@
 #include "quaywall/docker.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #include "node.h"
 #include "overlay.h"
+#include "quaywall/protocol.h"
 #include "quaywall/utf8.h"
 
 /* Text of any bytes: the host's interface names need not be UTF-8, which JSON has to be. */
@@ -59,13 +59,6 @@ static json_t *image_label_list(const struct model_container *c)
 			json_array_append_new(list, text(c->labels[i].key));
 	}
 	return list;
-}
-
-static const char *protocol_name(uint8_t protocol)
-{
-	if (protocol == IPPROTO_UDP)
-		return "udp";
-	return protocol == IPPROTO_SCTP ? "sctp" : "tcp";
 }
 
 static json_t *port_list(const struct model_container *c)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 #define COUNT_MAX (INT64_C(1) << 60)	/* room for more in 64 bits */
 #define TIME_MAX  INT64_C(253402300799) /* the last second of 9999 */
@@ -18,16 +19,6 @@ static const char *const kinds[] = {
 	[LEARN_CONTAINER] = "container",
 	[LEARN_HOST] = "host",
 	[LEARN_OUTSIDE] = "outside",
-};
-
-static const struct {
-	uint8_t number;
-	const char *name;
-} protocols[] = {
-	{IPPROTO_TCP, "tcp"},
-	{IPPROTO_UDP, "udp"},
-	{IPPROTO_SCTP, "sctp"},
-	{IPPROTO_ICMP, "icmp"},
 };
 
 /* ---- out ---- */
@@ -56,10 +47,9 @@ static json_t *end_json(const struct learn_end *e)
 
 static json_t *protocol_json(uint8_t protocol)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-		if (protocols[i].number == protocol)
-			return json_string(protocols[i].name);
-	return json_integer(protocol);
+	const char *name = protocol_name(protocol);
+
+	return name ? json_string(name) : json_integer(protocol);
 }
 
 static json_t *time_json(time_t at)
@@ -75,7 +65,7 @@ static json_t *pair_json(const struct learn_pair *p)
 	json_t *j = json_pack("{s:o, s:o, s:o}", "from", end_json(&p->from), "to", end_json(&p->to),
 			      "protocol", protocol_json(p->protocol));
 
-	if (pair_has_ports(p->protocol))
+	if (protocol_has_ports(p->protocol))
 		json_object_set_new(j, "port", json_integer(p->port));
 	if (p->range)
 		json_object_set_new(j, "port_last", json_integer(p->port_last));
@@ -217,11 +207,8 @@ static bool take_protocol(const json_t *j, uint8_t *ret)
 	const char *name = json_string_value(j);
 	int64_t number;
 
-	for (size_t i = 0; name && i < ARRAY_SIZE(protocols); i++)
-		if (strcmp(name, protocols[i].name) == 0) {
-			*ret = protocols[i].number;
-			return true;
-		}
+	if (name && protocol_parse(name, strlen(name), ret))
+		return true;
 	if (!take_number(j, 1, UINT8_MAX, &number) || number == IPPROTO_ICMPV6)
 		return false;
 	*ret = (uint8_t)number;
@@ -271,7 +258,7 @@ static bool take_ports(const json_t *j, struct learn_pair *p)
 	p->port_last = p->port;
 	return take_port(last, &p->port_last) &&
 	       take_port(json_object_get(j, "published"), &p->published_port) &&
-	       p->port_last >= p->port && (pair_has_ports(p->protocol) || !p->port_last);
+	       p->port_last >= p->port && (protocol_has_ports(p->protocol) || !p->port_last);
 }
 
 static bool makes_sense(const struct learn_pair *p)
@@ -279,7 +266,7 @@ static bool makes_sense(const struct learn_pair *p)
 	if (p->from.kind != LEARN_CONTAINER && p->to.kind != LEARN_CONTAINER)
 		return false;
 	return !p->published_port ||
-	       (p->from.kind == LEARN_OUTSIDE && !p->range && pair_has_ports(p->protocol));
+	       (p->from.kind == LEARN_OUTSIDE && !p->range && protocol_has_ports(p->protocol));
 }
 
 static bool take_pair(const json_t *j, struct learn_pair *ret)

@@ -17,7 +17,6 @@ enum pair_blur {
 uint64_t pair_hash(const struct learn_pair *p, enum pair_blur blur, uint64_t seed);
 bool pair_is_same(const struct learn_pair *a, const struct learn_pair *b, enum pair_blur blur);
 
-bool pair_has_ports(uint8_t protocol);
 /* The end outside, or NULL. */
 struct learn_end *pair_outside(struct learn_pair *p);
 size_t pair_bytes(const struct learn_pair *p); /* of its names */

@@ -1,6 +1,5 @@
 #include "internal.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +7,6 @@
 #include "quaywall/utf8.h"
 
 #define FNV_PRIME 1099511628211u
-
-bool pair_has_ports(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
-}
 
 struct learn_end *pair_outside(struct learn_pair *p)
 {

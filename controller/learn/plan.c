@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 /* ---- what becomes a rule ---- */
 
@@ -12,7 +13,7 @@ static bool is_writable(const struct learn_pair *p)
 {
 	if (p->protocol == IPPROTO_ICMP)
 		return true;
-	return pair_has_ports(p->protocol) && p->port_last;
+	return protocol_has_ports(p->protocol) && p->port_last;
 }
 
 static bool is_of(const struct learn_end *end, const char *project)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 #include "quaywall/utf8.h"
 
 #define LISTED_MAX 100 /* pairs in a comment */
@@ -73,9 +74,9 @@ static void print_what(const struct learn_pair *p, struct buf *out)
 
 	if (p->published_port)
 		buf_str(out, "published ");
-	if (pair_has_ports(p->protocol) && !p->port_last) {
+	if (protocol_has_ports(p->protocol) && !p->port_last) {
 		buf_printf(out, "port 0 of protocol %u", p->protocol);
-	} else if (pair_has_ports(p->protocol) || p->protocol == IPPROTO_ICMP) {
+	} else if (protocol_has_ports(p->protocol) || p->protocol == IPPROTO_ICMP) {
 		plan_ports_add(&ports, p);
 		plan_ports_print(&ports, out);
 		free(ports.items);

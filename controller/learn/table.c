@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 #define NAMES_PER_PAIR 128 /* bytes, on average: more names than that find no place */
 #define NOT_LISTED     UINT32_MAX
@@ -220,7 +221,7 @@ static void count_kin(struct learn_table *t, uint32_t pair)
 static bool may_give_way(const struct learn_pair *p)
 {
 	return !learn_pair_passed(p) && !p->range && !p->published_port &&
-	       pair_has_ports(p->protocol) && !pair_outside((struct learn_pair *)p);
+	       protocol_has_ports(p->protocol) && !pair_outside((struct learn_pair *)p);
 }
 
 static void list_silent(struct learn_table *t, uint32_t pair)
@@ -291,7 +292,7 @@ static void blur_key(const struct learn_table *t, struct learn_pair *key)
 	if (find(t, key, BLUR_NOTHING))
 		return;
 	kin = find(t, key, BLUR_ADDR_PORT);
-	if (pair_has_ports(key->protocol) && !key->published_port && kin &&
+	if (protocol_has_ports(key->protocol) && !key->published_port && kin &&
 	    kin->n >= LEARN_PORTS_MAX && !find(t, key, BLUR_ADDR))
 		key->range = true;
 	if (!outside || find(t, key, BLUR_NOTHING))
@@ -472,7 +473,7 @@ static bool is_one_container(const struct model *m, const struct flow *f)
 /* Its ends and its ports; false where it makes nothing. */
 static bool take_flow(const struct compiled *c, const struct flow *f, struct learn_pair *ret)
 {
-	uint16_t port = pair_has_ports(f->protocol) ? f->port : 0;
+	uint16_t port = protocol_has_ports(f->protocol) ? f->port : 0;
 
 	*ret = (struct learn_pair) {
 		.protocol = f->protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : f->protocol,

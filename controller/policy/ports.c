@@ -6,36 +6,12 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 #define PORT_FORMS "5432, 53/udp, 53/tcp+udp, 8000-8100, tcp, udp, sctp or icmp"
 
-static const struct {
-	const char *name;
-	uint8_t protocol;
-} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
-
-static const char *protocol_name(uint8_t protocol)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-		if (protocols[i].protocol == protocol)
-			return protocols[i].name;
-	return "icmp";
-}
-
-/* One name of `tcp+udp`, LEN bytes long. */
-static int find_protocol(const char *name, size_t len, uint8_t *ret)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (strlen(protocols[i].name) == len && memcmp(protocols[i].name, name, len) == 0) {
-			*ret = protocols[i].protocol;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 struct protocol_list {
-	uint8_t items[ARRAY_SIZE(protocols)];
+	uint8_t items[3]; /* all that have ports */
 	size_t len;
 };
 
@@ -51,7 +27,8 @@ static int parse_protocols(const char *text, struct protocol_list *ret, struct e
 	for (;;) {
 		size_t len = strcspn(text, "+");
 		uint8_t protocol;
-		if (find_protocol(text, len, &protocol) < 0)
+
+		if (!protocol_parse(text, len, &protocol) || !protocol_has_ports(protocol))
 			return error_set(err, -EINVAL,
 					 "unknown protocol \"%s\" (expected tcp, udp or sctp)",
 					 clip(text, word));

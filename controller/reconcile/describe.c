@@ -5,6 +5,7 @@
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 #include "quaywall/reconcile.h"
 
 const char *describe_verdict(enum flow_verdict v)
@@ -34,22 +35,6 @@ static const char *reason_name(enum flow_reason r)
 	};
 
 	return r < ARRAY_SIZE(names) && names[r] ? names[r] : "other";
-}
-
-const char *describe_protocol(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-		return "tcp";
-	case IPPROTO_UDP:
-		return "udp";
-	case IPPROTO_SCTP:
-		return "sctp";
-	case IPPROTO_ICMP:
-		return "icmp";
-	default:
-		return NULL;
-	}
 }
 
 /* Takes the content of B as a JSON string, and empties it. */
@@ -261,7 +246,7 @@ static json_t *flow_path(const struct model *m, const struct flow *f)
 /* "5432/tcp", "8000-8100/tcp", "tcp", "every protocol and port" */
 json_t *describe_ports(const struct flow *f, uint16_t last)
 {
-	const char *protocol = describe_protocol(f->protocol);
+	const char *protocol = protocol_name(f->protocol);
 	CLEANUP_BUF struct buf out = BUF_INIT;
 
 	if (!f->protocol)

@@ -19,8 +19,6 @@ json_t *describe_flow(const struct compiled *c, const struct model *m, const str
 /* Parts of it. LAST as above. */
 json_t *describe_end(const struct compiled *c, const struct model *m, const struct flow_end *end);
 json_t *describe_ports(const struct flow *f, uint16_t last);
-const char *
-describe_protocol(uint8_t protocol); /* "tcp", …; NULL: without a name in the language */
 json_t *
 describe_directions(unsigned bits); /* ["ingress", "egress"], of POLICY_INGRESS | POLICY_EGRESS */
 json_t *describe_addr(const struct addr *a); /* null where it is not set */

@@ -4,6 +4,7 @@
  * Traffic is remembered by names (learn.h), cells stand for identities: a name can have several, where selectors tell its
  * networks or replicas apart. Then it is told of those that have a network in common, of all where none have.
  */
+#include "quaywall/protocol.h"
 #include "quaywall/reconcile.h"
 
 #include <stdlib.h>
@@ -125,7 +126,7 @@ static const struct place *places_of(const struct overlay *o, const char *name, 
 /* As part of the language, where it has a word. */
 static json_t *ports_json(const struct learn_pair *p)
 {
-	const char *protocol = describe_protocol(p->protocol);
+	const char *protocol = protocol_name(p->protocol);
 	uint16_t port = p->published_port ? p->published_port : p->port;
 	CLEANUP_FREE char *text = NULL;
 

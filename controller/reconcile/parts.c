@@ -4,6 +4,7 @@
 
 #include "quaywall/buf.h"
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 #include "quaywall/reconcile.h"
 #include "describe.h"
 
@@ -181,7 +182,7 @@ size_t parts_ask_published(struct parts *p, const struct compiled *c,
 
 static json_t *ports_json(const struct part_ports *ports)
 {
-	const char *protocol = describe_protocol(ports->protocol);
+	const char *protocol = protocol_name(ports->protocol);
 
 	if (!protocol)
 		return json_string("other");

@@ -5,6 +5,7 @@
 
 #include "rule.h"
 #include "quaywall/mem.h"
+#include "quaywall/protocol.h"
 
 static const char *const verdict_names[] = {
 	[VERDICT_NONE] = "",	     [VERDICT_ACCEPT] = "accept", [VERDICT_DROP] = "drop",
@@ -52,25 +53,12 @@ void text_verdict(enum ruleset_verdict verdict, const char *chain, struct buf *o
  * them, are unknown to it on a host without that file. */
 void text_protocol(uint32_t number, struct buf *out)
 {
-	switch (number) {
-	case IPPROTO_ICMP:
-		buf_str(out, "icmp");
-		return;
-	case IPPROTO_TCP:
-		buf_str(out, "tcp");
-		return;
-	case IPPROTO_UDP:
-		buf_str(out, "udp");
-		return;
-	case IPPROTO_ICMPV6:
-		buf_str(out, "icmpv6");
-		return;
-	case IPPROTO_SCTP:
-		buf_str(out, "sctp");
-		return;
-	default:
+	const char *name = number == IPPROTO_ICMPV6 ? "icmpv6" : protocol_name(number);
+
+	if (name)
+		buf_str(out, name);
+	else
 		buf_printf(out, "%u", number);
-	}
 }
 
 void text_rate(uint32_t rate, uint32_t unit, uint32_t burst, struct buf *out)

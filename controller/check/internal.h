@@ -35,3 +35,15 @@ void report_take(struct check_report *r, const char *id, char *subject, char *ev
 /* A member of a member …: posture_get(p, "host", "sysctl", NULL). NULL where one is missing or null. */
 const json_t *posture_get(const json_t *posture, ...) __attribute__((sentinel));
 const char *posture_text(const json_t *object, const char *key); /* "" where it is none */
+
+/* Of the posture's containers those that run: also while they wait for a restart, or are paused. NULL after the
+ * last; *AT begins at 0. */
+const json_t *posture_next_container(const json_t *posture, size_t *at);
+
+/* "shop/db (shop-db-1)", as model_container_title(). The caller frees. */
+char *posture_title(const struct check_input *in, const json_t *container);
+
+/* Whether the posture has PART ("engine", "containers", "images", "swarm", "host"); what of it could not be read is a
+ * gap of GROUP. */
+bool posture_has(const json_t *posture, const char *part, const char *group,
+		 struct check_report *ret);

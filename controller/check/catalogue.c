@@ -9,6 +9,7 @@ const struct check_group *const check_groups[] = {
 	&exposure_group,
 	&hygiene_group,
 	&overlay_group,
+	&host_group,
 };
 const size_t check_ngroups = ARRAY_SIZE(check_groups);
 

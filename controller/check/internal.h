@@ -14,6 +14,7 @@ struct check_group {
 };
 
 extern const struct check_group exposure_group;
+extern const struct check_group host_group;
 extern const struct check_group hygiene_group;
 extern const struct check_group overlay_group;
 

@@ -27,7 +27,8 @@ def host(addrs: list[str], port: int = 80, engine: str = "28.5.2", gateway: Opti
     }  # fmt: skip
 
 
-def look(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:
+def answer(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:
+    """What `check --json` prints of one group."""
     folder = program.folder / "policies"
     folder.mkdir(exist_ok=True)
     (folder / "web.yaml").write_text(policy, encoding="utf-8")
@@ -36,7 +37,12 @@ def look(program: Program, group: str, snapshot: Any, policy: str = "", settings
     argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
     done = program.call("check", *argv, "--json", "--only", group, "--fail-on", "never")
     assert done.returncode == 0, done.stderr
-    return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def look(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:
+    return {f["id"]: f for f in answer(program, group, snapshot, policy, settings)["findings"]}
 
 
 def severities(found: dict[str, Any]) -> dict[str, str]:

@@ -97,6 +97,15 @@ static const struct check_finding *find(const struct check_report *r, const char
 	return NULL;
 }
 
+static size_t gaps_of(const struct check_report *r, const char *group)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->gaps.len; i++)
+		n += !strcmp(r->gaps.items[i].group, group);
+	return n;
+}
+
 /* SEVERITY -1: no such finding. EVIDENCE: a part of it, or NULL. */
 static void expect(const struct case_ *c, const char *id, int severity, const char *subject,
 		   const char *evidence)
@@ -172,8 +181,7 @@ static void test_ipsec_that_is_not_looked_at(void **state)
 	expect(&away, "overlay-no-ipsec", -1, NULL, NULL);
 	expect(&unread, "overlay-no-ipsec", -1, NULL, NULL);
 	run(&unread, &r);
-	assert_int_equal(r.gaps.len, 1);
-	assert_string_equal(r.gaps.items[0].group, "overlay");
+	assert_int_equal(gaps_of(&r, "overlay"), 1);
 }
 
 #define TRAFFIC(way, kind, vni, peer)                                               \
@@ -279,8 +287,7 @@ static void test_no_overlay(void **state)
 	run(&c, &r);
 	for (size_t i = 0; i < r.findings.len; i++)
 		assert_string_not_equal(r.findings.items[i].check->group, "overlay");
-	for (size_t i = 0; i < r.gaps.len; i++)
-		assert_string_not_equal(r.gaps.items[i].group, "overlay");
+	assert_int_equal(gaps_of(&r, "overlay"), 0);
 }
 
 int main(void)

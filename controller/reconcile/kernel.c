@@ -80,15 +80,16 @@ static bool is_stale(int r)
 }
 
 /* Whether elements that come into the set can only let more pass: an endpoint's address was unknown and
- * refused before (where not, compile_endpoint_tightens() says so), and an allowed peer was not. What comes into
- * another set may refuse what passed: a published port that docker-proxy serves was nobody's until it was
- * known. Identities' names, which may hold dots too, stand before the last dot. */
+ * refused before (where not, compile_endpoint_tightens() says so), an allowed peer was not, and `ends` lets ICMP's
+ * errors pass. What comes into another set may refuse what passed: a published port that docker-proxy serves was nobody's
+ * until it was known. Identities' names, which may hold dots too, stand before the last dot. */
 static bool only_opens(const struct ruleset_set *s)
 {
 	const char *kind = strrchr(s->name, '.');
 
 	/* By a port itself, past its bridge, no flow comes. */
-	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) || !strcmp(s->name, "ports") ||
+	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) ||
+	       !strncmp(s->name, "ends", strlen("ends")) || !strcmp(s->name, "ports") ||
 	       (kind && !strncmp(kind, ".allow", strlen(".allow")));
 }
 

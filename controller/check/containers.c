@@ -1,5 +1,6 @@
 #include "internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "quaywall/mem.h"
@@ -71,10 +72,12 @@ static void tell_gaps(const json_t *posture, const char *part, const char *group
 bool posture_has(const json_t *posture, const char *part, const char *group,
 		 struct check_report *ret)
 {
+	bool list = !strcmp(part, "containers") || !strcmp(part, "images");
+	const json_t *found = json_object_get(posture, part);
 	size_t before = ret->gaps.len;
 
 	tell_gaps(posture, part, group, ret);
-	if (posture_get(posture, part, NULL))
+	if (list ? json_is_array(found) : json_is_object(found))
 		return true;
 	/* Where the engine does not answer there is nothing else of it either. */
 	if (ret->gaps.len == before)
@@ -85,4 +88,54 @@ bool posture_has(const json_t *posture, const char *part, const char *group,
 		check_report_gap(ret, group, why);
 	}
 	return false;
+}
+
+json_t *posture_images(const json_t *posture)
+{
+	const json_t *list = json_object_get(posture, "images");
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *image = json_array_get(list, i);
+
+		json_object_set_nocheck(out, posture_text(image, "id"), image);
+	}
+	return out;
+}
+
+/* "Z", "+01:00": seconds to take away; false: it is none. */
+static bool parse_zone(const char *text, time_t *ret)
+{
+	unsigned hours, minutes;
+	char sign, more;
+
+	*ret = 0;
+	if (!strcmp(text, "Z"))
+		return true;
+	if (sscanf(text, "%c%2u:%2u%c", &sign, &hours, &minutes, &more) != 3 ||
+	    (sign != '+' && sign != '-'))
+		return false;
+	*ret = (time_t)(hours * 3600 + minutes * 60) * (sign == '+' ? 1 : -1);
+	return true;
+}
+
+bool posture_time(const json_t *object, const char *key, time_t *ret)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(posture_text(object, key), "%Y-%m-%dT%H:%M:%S", &tm);
+	time_t zone;
+
+	if (rest && *rest == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (!rest || !parse_zone(rest, &zone))
+		return false;
+	*ret = timegm(&tm) - zone;
+	return true;
+}
+
+bool user_is_root(const char *user)
+{
+	size_t len = strcspn(user, ":");
+
+	return !len || (len == 4 && !strncmp(user, "root", len)) || strspn(user, "0") == len;
 }

@@ -17,6 +17,7 @@ extern const struct check_group exposure_group;
 extern const struct check_group host_group;
 extern const struct check_group hygiene_group;
 extern const struct check_group overlay_group;
+extern const struct check_group runtime_group;
 
 /* In the order in which they are listed. */
 extern const struct check_group *const check_groups[];
@@ -31,6 +32,20 @@ void report_suppress(struct check_report *r, const struct settings *s, time_t no
 void report_take(struct check_report *r, const char *id, char *subject, char *evidence,
 		 char *remedy);
 
+/* "a, b, c and 4 more": what a text has room for. */
+struct listing {
+	struct buf text;
+	size_t n;
+};
+
+#define LISTING_INIT                \
+	{                           \
+		.text = BUF_INIT, 0 \
+	}
+
+void listing_add(struct listing *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+char *listing_steal(struct listing *l); /* the caller frees; L is empty afterwards */
+
 /* ---- reading a posture ---- */
 
 /* A member of a member …: posture_get(p, "host", "sysctl", NULL). NULL where one is missing or null. */
@@ -43,6 +58,25 @@ const json_t *posture_next_container(const json_t *posture, size_t *at);
 
 /* "shop/db (shop-db-1)", as model_container_title(). The caller frees. */
 char *posture_title(const struct check_input *in, const json_t *container);
+
+/* The posture's images by id: an object that the caller owns. */
+json_t *posture_images(const json_t *posture);
+
+/* OBJECT's KEY, as the engine writes times. False: it is none. */
+bool posture_time(const json_t *object, const char *key, time_t *ret);
+
+/* Whether the engine's security options have NAME, and with VALUE ("profile=…") unless that is NULL. */
+bool posture_secures(const json_t *posture, const char *name, const char *value);
+
+/* Whether USER, as of `docker run -u`, is root. */
+bool user_is_root(const char *user);
+
+/* Whether root in a container is another user on the host, for those that do not ask for the host's. */
+bool posture_remaps_users(const json_t *posture);
+
+/* What the engine on this host was told as NAME, by its configuration or its command line: NULL where that says
+ * nothing, or was not read; *RET_READ which of both. */
+const json_t *posture_engine_option(const json_t *posture, const char *name, bool *ret_read);
 
 /* Whether the posture has PART ("engine", "containers", "images", "swarm", "host"); what of it could not be read is a
  * gap of GROUP. */

@@ -245,6 +245,7 @@ static const struct field container_fields[] = {
 	{"publish_all", "HostConfig/PublishAllPorts", BOOL},
 	{"runtime", "HostConfig/Runtime", TEXT},
 	{"masked_paths", "HostConfig/MaskedPaths", TEXTS},
+	{"readonly_paths", "HostConfig/ReadonlyPaths", TEXTS},
 };
 
 static const struct field mount_fields[] = {

@@ -83,7 +83,7 @@ int docker_check_here(const struct model *m, struct error *err);
  *     user, env: [names of those with a value], apparmor, privileged, cap_add: [], cap_drop: [], security_opt: [],
  *     read_only, network_mode, pid_mode, ipc_mode, uts_mode, userns_mode, cgroupns_mode, memory, nano_cpus, cpu_quota,
  *     cpuset, pids_limit, oom_kill_disable, restart, restart_max, log_driver, log_max_size, log_max_file, publish_all,
- *     runtime, masked_paths: [], mounts: [{type, source, destination, rw, propagation}],
+ *     runtime, masked_paths: [], readonly_paths: [], mounts: [{type, source, destination, rw, propagation}],
  *     devices: [{host, container, rights}]}],
  *  "images": [{id, tags: [], digests: [], created, user, env: [names], exposed: []}] of the containers,
  *  "swarm": {id, autolock, node_cert_ns, root_rotates, root_expires (seconds of the epoch), data_path_port, nodes: [{id,

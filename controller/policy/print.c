@@ -137,11 +137,11 @@ static void print_limit(const struct policy_limit *limit, struct buf *out)
 	buf_char(out, '}');
 }
 
-static void print_rule(const struct printer *p, const struct policy_rule *rule)
+static void print_ends(const struct printer *p, const struct policy_rule *rule)
 {
 	struct buf *out = p->out;
 
-	buf_str(out, "  - {from: ");
+	buf_str(out, "{from: ");
 	print_peers(p, rule->from, rule->nfrom);
 	buf_str(out, ", to: ");
 	print_peers(p, rule->to, rule->nto);
@@ -149,6 +149,33 @@ static void print_rule(const struct printer *p, const struct policy_rule *rule)
 		buf_str(out, rule->action == POLICY_PUBLISH ? ", port: " : ", ports: ");
 		print_ports(rule->ports, rule->nports, out);
 	}
+}
+
+void policy_rule_print(const struct policy_document *doc, const struct policy_rule *rule,
+		       struct buf *out)
+{
+	print_ends(&(struct printer) {.doc = doc, .out = out}, rule);
+	buf_char(out, '}');
+}
+
+uint64_t policy_rule_key(const struct policy_document *doc, const struct policy_rule *rule)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	uint64_t key = 14695981039346656037u; /* FNV-1a */
+
+	buf_str(&text, action_name(rule->action));
+	policy_rule_print(doc, rule, &text);
+	for (size_t i = 0; i < text.len; i++)
+		key = (key ^ (unsigned char)text.data[i]) * 1099511628211u;
+	return key;
+}
+
+static void print_rule(const struct printer *p, const struct policy_rule *rule)
+{
+	struct buf *out = p->out;
+
+	buf_str(out, "  - ");
+	print_ends(p, rule);
 	if (rule->name) {
 		buf_str(out, ", name: ");
 		quote_print(rule->name, out);

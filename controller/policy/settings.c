@@ -34,6 +34,7 @@ struct settings *settings_new(void)
 		.alert_scan = {20, POLICY_MINUTE},
 		.alert_flood = {300, POLICY_MINUTE},
 		.alert_spoofing = true,
+		.unused_days = 30,
 	};
 	return s;
 }

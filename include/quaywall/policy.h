@@ -256,6 +256,11 @@ void policy_peer_print(const struct policy_document *doc, const struct policy_pe
 void policy_selector_print(const struct policy_document *doc, const struct selector *s,
 			   struct buf *out);
 void policy_ports_print(const struct policy_ports *ports, struct buf *out); /* "8000-8100/tcp" */
+/* "{from: web, to: db, ports: [5432/tcp]}": who, whom and at which ports, without name, log and limit; groups by their names. */
+void policy_rule_print(const struct policy_document *doc, const struct policy_rule *rule,
+		       struct buf *out);
+/* Tells the rules of a document apart by what they say: stays when lines move, or the rule gets another name, log or limit. */
+uint64_t policy_rule_key(const struct policy_document *doc, const struct policy_rule *rule);
 
 /* NAME as YAML, and as a pattern that matches that name alone. What is no UTF-8 becomes '?'. */
 void policy_name_print(const char *name, struct buf *out);
@@ -322,6 +327,7 @@ struct settings {
 	char *webhook;		   /* a secret; NULL: none */
 	enum settings_flows flows; /* when flows that pass are followed; auto: if somebody asks */
 	char *metrics;		   /* NULL: off */
+	uint32_t unused_days;	   /* a rule without a hit for so long is a finding; 0: none is */
 	struct settings_suppression *suppressions;
 	size_t nsuppressions;
 	char *file; /* where they were read from, for messages and the files' names; or NULL */

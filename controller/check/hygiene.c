@@ -1,7 +1,7 @@
 /*
  * hygiene: what the policies leave open, and what of them does nothing.
  */
-#include "internal.h"
+#include "hygiene.h"
 
 #include <stdlib.h>
 
@@ -15,6 +15,9 @@ static const struct check checks[] = {
 	 NULL},
 	{"policy-without-effect", "hygiene", CHECK_LOW, "a part of a policy does nothing",
 	 "Somebody wrote it for a reason: what it was to allow or refuse is decided otherwise.",
+	 NULL},
+	{"rule-without-hit", "hygiene", CHECK_LOW, "nothing has used a rule for a long time",
+	 "What nobody needs is open for whoever finds it, and makes the policy harder to read.",
 	 NULL},
 	{"suppression-expired", "hygiene", CHECK_LOW, "a suppression of the settings holds no more",
 	 "What it was to keep quiet is reported again, and its reason may be out of date.", NULL},
@@ -112,6 +115,7 @@ static void run(const struct check_input *in, struct check_report *ret)
 	check_containers(in, ret);
 	check_modes(in, ret);
 	check_effect(in, ret);
+	hygiene_unused(in, ret);
 }
 
 const struct check_group hygiene_group = {"hygiene", checks, ARRAY_SIZE(checks), run};

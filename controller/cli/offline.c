@@ -80,6 +80,7 @@ json_t *offline_posture(const struct settings *settings)
 
 	reconcile_overlay_traffic(host);
 	whole = check_posture(docker, r < 0 ? error_text(&err) : NULL, host);
+	reconcile_rule_hits_of(settings, whole);
 	json_decref(docker);
 	json_decref(host);
 	return whole;

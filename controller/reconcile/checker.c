@@ -89,6 +89,7 @@ static void look(struct checker *c)
 		world_compile(&w, NULL);
 	}
 	if (w.compiled) {
+		reconcile_rule_hits(c->in.state_folder, c->result.posture);
 		in.compiled = w.compiled;
 		in.posture = c->result.posture;
 		check_run(&in, &c->result.report);
@@ -113,6 +114,7 @@ static void input_done(struct checker_input *in)
 	sources_free(in->sources);
 	model_free(in->model);
 	json_decref(in->posture);
+	free(in->state_folder);
 }
 
 static void checker_free(struct checker *c)

@@ -21,6 +21,7 @@ struct checker_input {
 	struct model *model;
 	json_t *posture; /* of before; NULL: there is none */
 	bool asks;	 /* for a new one */
+	char *state_folder;
 };
 
 struct checker_result {

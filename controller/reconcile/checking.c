@@ -236,6 +236,7 @@ static void start(struct daemon *d)
 		.model = model_copy(d->world.model),
 		.posture = c->posture,
 		.asks = asks(c, d->world.model),
+		.state_folder = mem_strdup(d->state_folder),
 	};
 
 	c->wanted = false;

@@ -5,7 +5,8 @@
  * kernel, drift.c and bridges.c undo what others did to it, flows.c and cut.c end flows that it refuses,
  * confirm.c brings the set before back, seen.c tells what the rules logged, left_out.c how much they did not and
  * accepted.c what they let pass, learning.c keeps both as who talks to whom, outlet.c tells log collectors,
- * alerting.c what is not to be missed, checking.c what the set-up leaves open, control.c and requests.c serve the control socket, status.c tells.
+ * alerting.c what is not to be missed, checking.c what the set-up leaves open, counting.c which
+ * rules nobody needs, control.c and requests.c serve the control socket, status.c tells.
  * Only these log.
  */
 #pragma once
@@ -22,6 +23,7 @@
 #include "alerting.h"
 #include "checking.h"
 #include "control.h"
+#include "counting.h"
 #include "cut.h"
 #include "kernel.h"
 #include "learning.h"
@@ -82,6 +84,7 @@ struct daemon {
 	struct scrape scrape; /* metrics */
 	struct alerting alerting;
 	struct checking checking;
+	struct counting counting;
 
 	/* a set on trial */
 	struct trial trial;
@@ -276,6 +279,16 @@ void daemon_check_done(struct daemon *d);
 json_t *daemon_check_answer(struct daemon *d); /* for `check` */
 json_t *daemon_check_json(const struct daemon *d);
 
+/* ---- counting.c ---- */
+
+/* Reads what the last run kept; the state folder is known. */
+void daemon_count_open(struct daemon *d);
+void daemon_count_done(struct daemon *d);
+/* Counters were read. */
+void daemon_count_take(struct daemon *d);
+void daemon_count_due(void *data);
+void daemon_count_write_due(void *data);
+
 /* ---- outlet.c ---- */
 
 /* Opens what the settings in force name, where it is not open already. */
@@ -300,6 +313,7 @@ void daemon_scrape_open(struct daemon *d);
 void daemon_scrape_follow(struct daemon *d);
 json_t *daemon_scrape_json(const struct daemon *d);
 void daemon_scrape_text(struct daemon *d, struct buf *out); /* all metrics */
+void daemon_scrape_read(struct daemon *d); /* the kernel's counters, where that may be now */
 void daemon_scrape_done(struct daemon *d);
 
 /* ---- confine.c ---- */

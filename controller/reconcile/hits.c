@@ -211,6 +211,7 @@ static void count(struct hits *h, const struct hits_counter *c, const struct hit
 	rule->present = true;
 	rule->packets += packets;
 	rule->bytes += bytes;
+	rule->counted += c->packets;
 }
 
 static void count_all(struct hits *h)
@@ -248,8 +249,10 @@ void hits_end(struct hits *h)
 	struct hits_reading before = h->before;
 
 	merge_equals(&h->now);
-	for (size_t i = 0; i < h->rules.len; i++)
+	for (size_t i = 0; i < h->rules.len; i++) {
 		h->rules.items[i].present = false;
+		h->rules.items[i].counted = 0;
+	}
 	count_all(h);
 	drop_absent(h);
 	reading_clear(&before);

@@ -22,7 +22,8 @@ struct hits_rule {
 	bool egress;
 	enum hits_action action;
 	uint64_t packets, bytes;
-	bool present; /* the rules have it still */
+	uint64_t counted; /* packets: what the kernel's counters had in the last reading */
+	bool present;	  /* the rules have it still */
 };
 
 #define HITS_COUNTERS_MAX 65536 /* counters that are told apart */

@@ -93,6 +93,8 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->learning.over_timer, daemon_learn_over);
 	add_timer(d, &d->accepted.say, daemon_accepted_say);
 	add_timer(d, &d->checking.due, daemon_check_due);
+	add_timer(d, &d->counting.read_timer, daemon_count_due);
+	add_timer(d, &d->counting.write_timer, daemon_count_write_due);
 	add_timer(d, &d->watchdog_timer, watchdog_due);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -212,6 +214,7 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 	if (open_kernel(d, err) < 0 || daemon_trial_open(d, err) < 0)
 		return QUAYWALL_UNREACHABLE;
 	daemon_learn_open(d);
+	daemon_count_open(d);
 	/* What cannot be read from here on is refused now, not at some later reload. */
 	daemon_confine(d);
 	code = load(d, err);
@@ -247,6 +250,7 @@ void daemon_done(struct daemon *d)
 	if (d->on_signal.ready)
 		close(d->on_signal.fd);
 	daemon_learn_done(d);
+	daemon_count_done(d);
 	daemon_trial_done(d);
 	policy_problems_done(&d->problems);
 	sandbox_done(&d->sandbox);

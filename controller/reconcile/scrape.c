@@ -73,6 +73,7 @@ static void counters_ready(void *data, short revents)
 	}
 	hits_end(&s->hits);
 	stop_reading(d);
+	daemon_count_take(d);
 	answer(d);
 }
 
@@ -109,6 +110,12 @@ static void read_counters(struct daemon *d)
 	loop_add(&d->loop, &s->on_counters);
 	s->began_ms = loop_now();
 	loop_timer_set(&s->patience, PATIENCE_MS);
+}
+
+void daemon_scrape_read(struct daemon *d)
+{
+	if (!d->scrape.reading && loop_now() >= d->scrape.next_ms)
+		read_counters(d);
 }
 
 /* ---- the server ---- */

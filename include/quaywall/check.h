@@ -92,6 +92,10 @@ void check_report_gap(struct check_report *r, const char *group, const char *why
  * "engine", "containers", "images" and "swarm" are made by the docker room (docker_posture()), which says there what it
  * takes over of the engine's documents; "host" by the host room (host_posture()). A part that could not be read is
  * null, with "gaps": [{"part", "why"}].
+ *
+ * "hits" is what a daemon knows of rules (reconcile_rule_hits()): {"rules": [{"policy", "rule" (policy_rule_key(), 16 hex digits),
+ * "since", "last" (seconds of the epoch; 0: never), "watched" (seconds without a hit in which somebody looked), "counted"}] or null, "why"
+ * (it is null)}.
  */
 
 /* Of what docker_posture() and host_posture() gave, the parts of both and the gaps of both. DOCKER may be NULL, for the

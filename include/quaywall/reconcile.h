@@ -118,6 +118,11 @@ json_t *reconcile_plan(const struct compiled *c, const struct ruleset *inet,
  * (seconds of the epoch)}]; empty where nothing counts. Where it cannot be read it is a gap. */
 void reconcile_overlay_traffic(json_t *host);
 
+/* Sets POSTURE's "hits" (check.h), of STATE_FOLDER's file, or that of the settings' state folder. Before a daemon has run there is
+ * none, which "why" says. */
+void reconcile_rule_hits(const char *state_folder, json_t *posture);
+void reconcile_rule_hits_of(const struct settings *s, json_t *posture);
+
 /* A JSON string of any bytes: what is no UTF-8, or could steer a terminal, becomes '?'; new lines and tabs
  * stay. NULL gives null. */
 json_t *reconcile_json_text(const char *text);

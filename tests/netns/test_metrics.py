@@ -176,6 +176,54 @@ def test_counts(shop: tuple[Daemon, Namespace]) -> None:
     assert rule(found, 'direction="egress"', 'action="refuse"', 'line="2"', "isolates egress") == 5
 
 
+def sealed(text: str) -> str:
+    """A document of the state folder, with its checksum."""
+    value = 14695981039346656037
+    for byte in text.encode():
+        value = (value ^ byte) * 1099511628211 % 2**64
+    return f"{text}\nsum {value:016x}\n"
+
+
+def unused(daemon: Daemon) -> list[str]:
+    answer = json.loads(daemon.call("check", "--json", "--only", "rule-without-hit").stdout)
+    assert answer["not_checked"] == []
+    return [f["subject"] for f in answer["findings"]]
+
+
+def test_a_rule_without_a_hit(shop: tuple[Daemon, Namespace]) -> None:
+    """What was watched for a month counts over a restart; a `deny` is none that somebody should use; one hit ends it."""
+    daemon, web = shop
+    kept = Path(f"{daemon.control}.state") / "hits"
+    process = daemon.start()
+    assert json.loads(kept.read_text(encoding="utf-8").splitlines()[0])["rules"] == []
+    fresh(daemon)
+    assert unused(daemon) == []
+    daemon.stop(process)
+    document = json.loads(kept.read_text(encoding="utf-8").splitlines()[0])
+    assert [r["policy"] for r in document["rules"]] == ["shop", "shop"]
+    for entry in document["rules"]:
+        assert entry["last"] == entry["counted"] == 0 and abs(entry["since"] - time.time()) < 60
+        entry["watched"] = 31 * 86400
+    kept.write_text(sealed(json.dumps(document)), encoding="utf-8")
+    process = daemon.start()
+    assert unused(daemon) == [
+        "policy shop: allow {from: {service: web}, to: {service: db}, ports: [5432/udp]}"
+    ]
+    send(web, 5432, 1)
+    fresh(daemon)
+    daemon.stop(process)
+    entries = json.loads(kept.read_text(encoding="utf-8").splitlines()[0])["rules"]
+    # One flow, which both ends' counters have.
+    assert sorted((e["counted"], e["last"] > 0, e["watched"] >= 31 * 86400) for e in entries) == [
+        (0, False, True),
+        (2, True, False),
+    ]
+    kept.write_text("half a", encoding="utf-8")
+    daemon.start()
+    assert "when rules were hit cannot be read" in daemon.log_text()
+    assert "the checksum is wrong" in daemon.verb("check", "--only", "hygiene", code=1)
+
+
 def test_what_it_says_of_the_daemon(shop: tuple[Daemon, Namespace]) -> None:
     daemon, _ = shop
     process = daemon.start()

@@ -83,16 +83,35 @@ static void add_detail(struct buf *out, const char *name, const char *text)
 	buf_char(out, '\n');
 }
 
-/* "  high      published-sensitive   shop/db (shop-db-1) 5432/tcp: a database …; remedy" */
-static void add_finding(struct buf *out, const json_t *f, size_t width, const struct check_wish *w)
+/* Those of one check, one behind the other, that are told in one line. */
+struct alike {
+	const json_t *first, *second;
+	size_t n;
+};
+
+static void add_subjects(struct buf *out, const struct alike *same)
 {
+	check_add_line(out, output_text(same->first, "subject"));
+	if (same->n == 1)
+		return;
+	buf_str(out, ", ");
+	check_add_line(out, output_text(same->second, "subject"));
+	if (same->n > 2)
+		buf_printf(out, " and %zu more", same->n - 2);
+}
+
+/* "  high      published-sensitive   shop/db (shop-db-1) 5432/tcp: a database …; remedy" */
+static void add_finding(struct buf *out, const struct alike *same, size_t width,
+			const struct check_wish *w)
+{
+	const json_t *f = same->first;
 	const char *word = check_is_suppressed(f) ? "quiet" : output_text(f, "severity");
 
 	buf_str(out, "  ");
 	output_coloured(out, check_is_suppressed(f) ? "" : colour_of(check_severity_of(f)), word);
 	buf_printf(out, "%*s  %-*s  ", (int)(8 - strlen(word)), "", (int)width,
 		   output_text(f, "id"));
-	check_add_line(out, output_text(f, "subject"));
+	add_subjects(out, same);
 	buf_printf(out, ": %s", output_text(f, "title"));
 	if (!w->verbose) {
 		buf_str(out, "; ");
@@ -119,19 +138,45 @@ static size_t width_of(const json_t *findings)
 	return width < 40 ? width : 40;
 }
 
+/* What most containers of a host lack would bury the rest. */
+static bool belongs_to(const struct alike *same, const json_t *f, const struct check_wish *w)
+{
+	return same->n && !w->verbose && !check_is_suppressed(f) &&
+	       check_severity_of(f) <= CHECK_LOW &&
+	       check_severity_of(f) == check_severity_of(same->first) &&
+	       !strcmp(output_text(f, "id"), output_text(same->first, "id"));
+}
+
+static void add_part(struct buf *out, const json_t *findings, const char *group, bool quiet,
+		     const struct check_wish *w)
+{
+	struct alike same = {.n = 0};
+	size_t i, width = width_of(findings);
+	const json_t *f;
+
+	json_array_foreach(findings, i, f) {
+		if (strcmp(output_text(f, "group"), group) != 0 || check_is_suppressed(f) != quiet)
+			continue;
+		if (belongs_to(&same, f, w)) {
+			same.second = same.second ? same.second : f;
+			same.n++;
+			continue;
+		}
+		if (same.n)
+			add_finding(out, &same, width, w);
+		same = (struct alike) {.first = f, .n = 1};
+	}
+	if (same.n)
+		add_finding(out, &same, width, w);
+}
+
 /* Those that are suppressed behind the others. */
 static void add_group(struct buf *out, const json_t *findings, const char *name,
 		      const struct check_wish *w)
 {
-	size_t i, width = width_of(findings);
-	const json_t *f;
-
 	buf_printf(out, "%s\n", name);
-	for (int quiet = 0; quiet < 2; quiet++)
-		json_array_foreach(findings, i, f)
-			if (!strcmp(output_text(f, "group"), name) &&
-			    check_is_suppressed(f) == (bool)quiet)
-				add_finding(out, f, width, w);
+	add_part(out, findings, name, false, w);
+	add_part(out, findings, name, true, w);
 	buf_char(out, '\n');
 }
 

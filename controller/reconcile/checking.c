@@ -46,6 +46,14 @@ static json_t *event_json(const struct check_finding *f, const char *state, cons
 			 reconcile_json_text(f->remedy));
 }
 
+/* What is good practice, and most containers lack, is nothing to read at each start of one. */
+static enum log_level level_of(const struct check_finding *f, bool appeared)
+{
+	if (f->severity == CHECK_INFO)
+		return LOG_LEVEL_DEBUG;
+	return appeared && f->severity >= CHECK_MEDIUM ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+}
+
 static void tell(struct telling *t, const struct check_finding *f, bool appeared)
 {
 	const char *state = appeared ? "appeared" : "gone";
@@ -58,8 +66,7 @@ static void tell(struct telling *t, const struct check_finding *f, bool appeared
 		return;
 	}
 	t->told++;
-	log_line(appeared && f->severity >= CHECK_MEDIUM ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-		 appeared ? "finding" : "finding gone", "severity",
+	log_line(level_of(f, appeared), appeared ? "finding" : "finding gone", "severity",
 		 check_severity_name(f->severity), "id", f->check->id, "subject", f->subject,
 		 "text", f->check->title, NULL);
 	event = event_json(f, state, text);

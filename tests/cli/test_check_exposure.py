@@ -112,3 +112,26 @@ def test_low_findings_do_not_fail(program: Program) -> None:
     argv = ["check", "--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml", "--only", "audit-mode"]
     assert program.call(*argv).returncode == 0
     assert program.call(*argv, "--fail-on", "low").returncode == 1
+
+
+def test_what_is_low_shares_a_line(program: Program) -> None:
+    other = "policy: other\nfor: {name: web}\nmode: audit\n"
+    (program.folder / "policies").mkdir()
+    (program.folder / "policies" / "other.yaml").write_text(other, encoding="utf-8")
+    snapshot, audit = host([ANY4]), "defaults: {mode: audit}\n"
+    assert len(look(program, "audit-mode", snapshot, ISOLATED + "mode: audit\n", audit)) == 1  # by id
+    argv = ["check", "--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
+    together = program.call(*argv, "--only", "audit-mode").stdout
+    assert together.count("audit-mode") == 1
+    assert "  audit-mode  defaults, policy other and 1 more: audit mode refuses nothing; " in together
+    assert together.endswith("\n3 low\n")
+    apart = program.call(*argv, "--only", "audit-mode", "-v").stdout
+    assert apart.count("  low       audit-mode  ") == 3
+    # What is worse is told one by one.
+    snapshot["containers"].append(snapshot["containers"][0] | {"id": "c2", "name": "lone", "ports": []})
+    snapshot["endpoints"].append(
+        snapshot["endpoints"][0] | {"id": "e2", "container": "c2", "addr4": "172.18.0.3", "addr6": "", "mac": "02:42:ac:12:00:03"}
+    )
+    look(program, "container-ungoverned", snapshot)
+    (program.folder / "policies" / "other.yaml").unlink()
+    assert program.call(*argv, "--only", "container-ungoverned").stdout.count("container-ungoverned  ") == 2

@@ -75,7 +75,7 @@ json_t *offline_posture(const struct settings *settings)
 		.tls_key = settings->tls_key,
 	};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	json_t *docker = NULL, *host = host_posture(settings->docker), *whole;
+	json_t *docker = NULL, *host = host_posture(settings->docker, NULL), *whole;
 	int r = docker_posture(&options, &docker, &err);
 
 	reconcile_overlay_traffic(host);

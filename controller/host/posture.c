@@ -1,10 +1,12 @@
 #include "posture.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "quaywall/host.h"
 #include "quaywall/mem.h"
+#include "quaywall/netlink.h"
 #include "quaywall/utf8.h"
 
 #define RESOLV_CONF_MAX 65536
@@ -60,17 +62,49 @@ static void add_resolver(json_t *doc)
 	json_object_set_new(doc, "loopback_resolver", json_boolean(found));
 }
 
-json_t *host_posture(const char *docker)
+/* ---- what is opened before ---- */
+
+struct host_diag {
+	struct mnl_socket *sockets, *xfrm;
+	struct error why; /* there are no `sockets` */
+};
+
+struct host_diag *host_diag_open(void)
 {
+	struct host_diag *d = mem_new(1, sizeof(*d));
+
+	netlink_open(NETLINK_SOCK_DIAG, -1, 0, &d->sockets, &d->why);
+	/* Why not is of no interest before there is something to encrypt; then the checks say so. */
+	netlink_open(NETLINK_XFRM, -1, 0, &d->xfrm, NULL);
+	return d;
+}
+
+void host_diag_close(struct host_diag *d)
+{
+	if (!d)
+		return;
+	netlink_cleanup(&d->sockets);
+	netlink_cleanup(&d->xfrm);
+	error_done(&d->why);
+	free(d);
+}
+
+/* ---- all of it ---- */
+
+json_t *host_posture(const char *docker, struct host_diag *diag)
+{
+	struct host_diag *own = diag ? NULL : host_diag_open();
+	const struct host_diag *d = diag ? diag : own;
 	json_t *doc = json_object();
 
 	json_object_set_new(doc, "gaps", json_array());
 	add_kernel(doc);
 	add_resolver(doc);
-	posture_network(doc);
+	posture_network(doc, d->sockets, error_text(&d->why));
 	posture_tables(doc);
-	posture_overlay(doc);
+	posture_overlay(doc, d->xfrm);
 	posture_programs(doc);
 	posture_socket(doc, docker);
+	host_diag_close(own);
 	return doc;
 }

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <libmnl/libmnl.h>
 
 #include "quaywall/buf.h"
 
@@ -18,9 +19,10 @@ int posture_read(const char *path, size_t max, struct buf *out);
 /* TEXT as JSON, with '?' for what is no text. */
 json_t *posture_string(const char *text);
 
-void posture_network(json_t *doc); /* sysctl, interfaces, listening */
-void posture_overlay(json_t *doc); /* overlay */
-void posture_tables(json_t *doc);  /* nftables, iptables_legacy, ip6tables_legacy */
+/* sysctl, interfaces, listening. DIAG: of sock_diag; NULL for the reason WHY. */
+void posture_network(json_t *doc, struct mnl_socket *diag, const char *why);
+void posture_overlay(json_t *doc, struct mnl_socket *xfrm); /* overlay; without its `xfrm`: NULL */
+void posture_tables(json_t *doc); /* nftables, iptables_legacy, ip6tables_legacy */
 void posture_programs(
 	json_t *doc); /* programs, swarm_certificate_expires; the owners of `listening` */
 void posture_socket(json_t *doc, const char *docker); /* socket */

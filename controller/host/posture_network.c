@@ -170,31 +170,34 @@ static int dump_sockets(struct mnl_socket *diag, json_t *list, uint8_t family, u
 	return netlink_dump(diag, request, found_socket, &s);
 }
 
-static void add_listening(json_t *doc)
+static int dump_all(struct mnl_socket *diag, json_t *list)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
-	CLEANUP_NETLINK struct mnl_socket *diag = NULL;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
-	json_t *list = json_array();
-	int r = netlink_open(NETLINK_SOCK_DIAG, -1, 0, &diag, &err);
+	int r = 0;
 
-	json_object_set_new(doc, "listening", list);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
 		r = dump_sockets(diag, list, families[i], IPPROTO_TCP);
 		if (r == 0)
 			r = dump_sockets(diag, list, families[i], IPPROTO_UDP);
-		if (r < 0)
-			error_set(&err, r, "%s", strerror(-r));
 	}
-	if (r < 0)
-		posture_gap(doc, "listening", error_text(&err));
+	return r;
+}
+
+static void add_listening(json_t *doc, struct mnl_socket *diag, const char *why)
+{
+	json_t *list = json_array();
+	int r = diag ? dump_all(diag, list) : 0;
+
+	json_object_set_new(doc, "listening", list);
+	if (!diag || r < 0)
+		posture_gap(doc, "listening", diag ? strerror(-r) : why);
 	if (json_array_size(list) == POSTURE_ITEMS_MAX)
 		posture_gap(doc, "listening", "there are more sockets than are looked at");
 }
 
-void posture_network(json_t *doc)
+void posture_network(json_t *doc, struct mnl_socket *diag, const char *why)
 {
 	add_interfaces(doc);
 	add_sysctls(doc);
-	add_listening(doc);
+	add_listening(doc, diag, why);
 }

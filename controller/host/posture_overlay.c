@@ -197,13 +197,19 @@ static int take_state(const struct nlmsghdr *message, void *data)
 
 /* ---- all of it ---- */
 
+/* A change of theirs, or a dump whose reader once had not the patience for its end. */
+static bool is_passing(int r)
+{
+	return r == -EINTR || r == -EBUSY;
+}
+
 /* What is dumped is narrowed down by attributes alone: there is no header before them. */
 static int dump(struct mnl_socket *s, uint16_t type, int (*found)(const struct nlmsghdr *, void *),
 		json_t *list)
 {
 	int r = -EINTR;
 
-	for (int tries = 0; r == -EINTR && tries < 5; tries++) {
+	for (int tries = 0; is_passing(r) && tries < 5; tries++) {
 		_Alignas(struct nlmsghdr) char buf[512] = "";
 		struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
 
@@ -211,7 +217,8 @@ static int dump(struct mnl_socket *s, uint16_t type, int (*found)(const struct n
 		json_array_clear(list);
 		r = netlink_dump(s, request, found, list);
 	}
-	return r;
+	/* What is missing in a part of it is perhaps in the rest: rather none at all. */
+	return r == 0 && json_array_size(list) == POSTURE_ITEMS_MAX ? -E2BIG : r;
 }
 
 static json_t *read_stat(void)
@@ -235,15 +242,11 @@ static json_t *read_stat(void)
 }
 
 /* null: the kernel has no XFRM, or will not tell us. The checks say so where there is something to encrypt. */
-static json_t *read_xfrm(void)
+static json_t *read_xfrm(struct mnl_socket *s)
 {
-	CLEANUP_NETLINK struct mnl_socket *s = NULL;
-	CLEANUP_ERROR struct error err = ERROR_INIT;
 	json_t *policies = json_array(), *states = json_array();
-	int r = netlink_open(NETLINK_XFRM, -1, 0, &s, &err);
+	int r = s ? dump(s, XFRM_MSG_GETPOLICY, take_policy, policies) : -ENOTSUP;
 
-	if (r == 0)
-		r = dump(s, XFRM_MSG_GETPOLICY, take_policy, policies);
 	if (r == 0)
 		r = dump(s, XFRM_MSG_GETSA, take_state, states);
 	if (r == 0)
@@ -254,9 +257,9 @@ static json_t *read_xfrm(void)
 	return json_null();
 }
 
-void posture_overlay(json_t *doc)
+void posture_overlay(json_t *doc, struct mnl_socket *xfrm)
 {
 	json_object_set_new(
 		doc, "overlay",
-		json_pack("{s:o, s:o}", "vxlan", read_devices(doc), "xfrm", read_xfrm()));
+		json_pack("{s:o, s:o}", "vxlan", read_devices(doc), "xfrm", read_xfrm(xfrm)));
 }

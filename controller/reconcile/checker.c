@@ -34,7 +34,7 @@ static json_t *of_snapshot(const char *path)
 }
 
 /* The engine's; of one that does not answer *RET_HAD is false. */
-static json_t *of_engine(const struct settings *s, bool *ret_had)
+static json_t *of_engine(const struct settings *s, struct host_diag *diag, bool *ret_had)
 {
 	struct docker_options options = {.url = s->docker,
 					 .tls_ca = s->tls_ca,
@@ -42,7 +42,7 @@ static json_t *of_engine(const struct settings *s, bool *ret_had)
 					 .tls_key = s->tls_key};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_JSON json_t *docker = NULL;
-	CLEANUP_JSON json_t *host = host_posture(s->docker);
+	CLEANUP_JSON json_t *host = host_posture(s->docker, diag);
 	int r = docker_posture(&options, &docker, &err);
 
 	reconcile_overlay_traffic(host);
@@ -61,7 +61,8 @@ static void find_posture(struct checker *c, const struct settings *s)
 	c->in.posture = NULL;
 	if (!c->in.asks && c->result.posture)
 		return;
-	now = c->in.options->snapshot ? of_snapshot(c->in.options->snapshot) : of_engine(s, &had);
+	now = c->in.options->snapshot ? of_snapshot(c->in.options->snapshot)
+				      : of_engine(s, c->in.diag, &had);
 	c->result.asked = had;
 	c->result.posture_us = loop_now_us() - began;
 	if (!had && c->result.posture) {
@@ -155,16 +156,18 @@ void checker_take(struct checker *c, struct checker_result *ret)
 	checker_free(c);
 }
 
-void checker_stop(struct checker *c)
+bool checker_stop(struct checker *c)
 {
 	struct timespec end;
 
 	if (!c)
-		return;
+		return true;
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += STOP_SECONDS;
-	if (pthread_timedjoin_np(c->thread, NULL, &end) == 0)
-		checker_free(c);
+	if (pthread_timedjoin_np(c->thread, NULL, &end) != 0)
+		return false;
+	checker_free(c);
+	return true;
 }
 
 void checker_result_done(struct checker_result *r)

@@ -9,18 +9,20 @@
 
 #include "quaywall/check.h"
 #include "quaywall/error.h"
+#include "quaywall/host.h"
 #include "quaywall/reconcile.h"
 #include "sources.h"
 
 struct checker;
 
-/* What is judged. All of it becomes the checker's, but OPTIONS, which stays as it is. */
+/* What is judged. All of it becomes the checker's, but OPTIONS and DIAG, which stay as they are. */
 struct checker_input {
 	const struct reconcile_options *options;
 	struct sources *sources;
 	struct model *model;
-	json_t *posture; /* of before; NULL: there is none */
-	bool asks;	 /* for a new one */
+	json_t *posture;	/* of before; NULL: there is none */
+	bool asks;		/* for a new one */
+	struct host_diag *diag; /* for that; may be NULL */
 	char *state_folder;
 };
 
@@ -37,7 +39,7 @@ int checker_start(struct checker_input *in, struct checker **ret, struct error *
 int checker_fd(const struct checker *c); /* readable once it is done */
 /* What came of it; the caller is to be done with it. Frees the checker. To be called once it is done. */
 void checker_take(struct checker *c, struct checker_result *ret);
-/* At the end of the process: waits a moment. One that an engine holds up is left to itself. */
-void checker_stop(struct checker *c);
+/* At the end of the process: waits a moment. One that an engine holds up is left to itself, with what it uses: false. */
+bool checker_stop(struct checker *c);
 
 void checker_result_done(struct checker_result *r);

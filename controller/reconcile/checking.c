@@ -244,6 +244,7 @@ static void start(struct daemon *d)
 		.posture = c->posture,
 		.asks = asks(c, d->world.model),
 		.state_folder = mem_strdup(d->state_folder),
+		.diag = c->diag,
 	};
 
 	c->wanted = false;
@@ -259,6 +260,12 @@ static void start(struct daemon *d)
 	c->source = (struct loop_source) {
 		.fd = checker_fd(c->checker), .events = POLLIN, .ready = checker_ready, .data = d};
 	loop_add(&d->loop, &c->source);
+}
+
+void daemon_check_open(struct daemon *d)
+{
+	if (!d->options->snapshot)
+		d->checking.diag = host_diag_open();
 }
 
 void daemon_check_due(void *data)
@@ -283,7 +290,8 @@ void daemon_check_done(struct daemon *d)
 
 	if (running)
 		close_checker(d);
-	checker_stop(running);
+	if (checker_stop(running))
+		host_diag_close(c->diag);
 	check_report_done(&c->report);
 	json_decref(c->posture);
 	free(c->error);

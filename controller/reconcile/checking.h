@@ -10,6 +10,7 @@
 #include "loop.h"
 
 struct checking {
+	struct host_diag *diag;	 /* NULL: the host is not asked */
 	bool behind;		 /* the engine was not asked about containers that came meanwhile */
 	struct checker *checker; /* that runs; NULL: none */
 	struct loop_source source;

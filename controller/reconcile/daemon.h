@@ -272,6 +272,8 @@ json_t *daemon_alert_json(const struct daemon *d);
 
 /* ---- checking.c ---- */
 
+/* Opens what the checks ask the kernel by, before daemon_confine(). */
+void daemon_check_open(struct daemon *d);
 /* What is in force is not what it was: the checks are made again, in a moment. */
 void daemon_check_soon(struct daemon *d);
 void daemon_check_due(void *data);

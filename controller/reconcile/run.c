@@ -215,6 +215,7 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 		return QUAYWALL_UNREACHABLE;
 	daemon_learn_open(d);
 	daemon_count_open(d);
+	daemon_check_open(d);
 	/* What cannot be read from here on is refused now, not at some later reload. */
 	daemon_confine(d);
 	code = load(d, err);

@@ -63,9 +63,17 @@ int host_bridge_filter_enable(uint8_t family, struct error *err);
 int host_bridge_filter_fd(const struct host *h);
 void host_bridge_filter_dispatch(struct host *h);
 
+/* The sockets by which host_posture() asks the kernel for what a process that is confined (see quaywall/sandbox.h) may open
+ * none for: IPsec, and the sockets that wait. Of the calling thread's network namespace. One thread at a time uses it. Never
+ * NULL: what could not be opened will not be read. */
+struct host_diag;
+struct host_diag *host_diag_open(void);
+void host_diag_close(struct host_diag *d); /* NULL is fine */
+
 /*
  * What the checks need of the host (see quaywall/check.h), of the calling thread's namespaces; DOCKER is the engine's
- * address. Only reads. Never NULL; what could not be read is a gap. The caller owns it:
+ * address; DIAG is of the same namespace, NULL: one is opened for it. Only reads. Never NULL; what could not be read is a
+ * gap. The caller owns it:
  *
  * {"gaps": [{"part", "why"}], "kernel": "6.1.0-18-amd64", "machine": "x86_64",
  *  "sysctl": {"net/ipv4/ip_forward": "1", …} as below /proc/sys; those that are not there are left out,
@@ -86,7 +94,7 @@ void host_bridge_filter_dispatch(struct host *h);
  *  "loopback_resolver": whether /etc/resolv.conf names one in 127.0.0.0/8,
  *  "swarm_certificate_expires": of this node, in seconds of the epoch; absent: there is none}
  */
-json_t *host_posture(const char *docker);
+json_t *host_posture(const char *docker, struct host_diag *diag);
 
 static inline void host_cleanup(struct host **h)
 {

@@ -201,6 +201,17 @@ def test_clear_text_of_an_encrypted_network(swarm: Swarm, pair: Callable[..., An
     # This kernel has no ESP: the engine's policy is there, and no state.
     assert ("overlay-no-ipsec", "critical", "network secret") in found
     assert ("overlay-port-open", "medium", "host") in found
+    # The daemon sees that, too, confined as it is, and has no gap to tell of.
+    found, gaps = told(guard)
+    assert ("overlay-no-ipsec", "critical", "network secret") in found
+    assert "overlay" not in gaps, gaps
+
+
+def told(q: Quaywall) -> tuple[set[tuple[str, str, str]], dict[str, str]]:
+    """By the daemon: its findings, and what it could not look at."""
+    answer = json.loads(q.verb("check", "--json", "--fail-on", "never"))
+    found = {(f["id"], f["severity"], f["subject"]) for f in answer["findings"]}
+    return found, {gap["group"]: gap["why"] for gap in answer["not_checked"]}
 
 
 def findings(q: Quaywall) -> set[tuple[str, str, str]]:

@@ -101,6 +101,7 @@ json_t *host_posture(const char *docker, struct host_diag *diag)
 	add_kernel(doc);
 	add_resolver(doc);
 	posture_network(doc, d->sockets, error_text(&d->why));
+	posture_cgroups(doc);
 	posture_tables(doc);
 	posture_overlay(doc, d->xfrm);
 	posture_programs(doc);

@@ -49,6 +49,7 @@ static void add_sysctls(json_t *doc)
 {
 	static const char *const names[] = {
 		"net/ipv4/ip_forward",
+		"net/ipv4/ip_local_port_range",
 		"net/ipv6/conf/all/forwarding",
 		"net/bridge/bridge-nf-call-iptables",
 		"net/bridge/bridge-nf-call-ip6tables",
@@ -131,8 +132,33 @@ static void add_interfaces(json_t *doc)
 
 struct sockets {
 	json_t *list;
+	const json_t *interfaces;
 	const char *protocol;
 };
+
+/* The control group that it was made in, as the kernel numbers it: from 5.9 on. */
+static void add_cgroup(json_t *socket, const struct nlmsghdr *message)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, message, sizeof(struct inet_diag_msg)) {
+		if (mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID &&
+		    mnl_attr_validate(attr, MNL_TYPE_U64) >= 0)
+			json_object_set_new(socket, "cgroup",
+					    json_integer((json_int_t)mnl_attr_get_u64(attr)));
+	}
+}
+
+/* The only interface that it takes anything from. */
+static void add_interface(json_t *socket, const json_t *interfaces, uint32_t index)
+{
+	for (size_t i = 0; index && i < json_array_size(interfaces); i++) {
+		const json_t *one = json_array_get(interfaces, i);
+
+		if (json_integer_value(json_object_get(one, "index")) == index)
+			json_object_set(socket, "interface", json_object_get(one, "name"));
+	}
+}
 
 static int found_socket(const struct nlmsghdr *message, void *data)
 {
@@ -149,16 +175,18 @@ static int found_socket(const struct nlmsghdr *message, void *data)
 	one = json_pack("{s:s, s:s, s:i, s:I, s:I}", "protocol", s->protocol, "addr", addr, "port",
 			ntohs(m->id.idiag_sport), "uid", (json_int_t)m->idiag_uid, "inode",
 			(json_int_t)m->idiag_inode);
+	add_cgroup(one, message);
+	add_interface(one, s->interfaces, m->id.idiag_if);
 	json_array_append_new(s->list, one);
 	return 0;
 }
 
-static int dump_sockets(struct mnl_socket *diag, json_t *list, uint8_t family, uint8_t protocol)
+static int dump_sockets(struct mnl_socket *diag, struct sockets *s, uint8_t family,
+			uint8_t protocol)
 {
 	_Alignas(struct nlmsghdr) char buf[128];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buf);
 	bool tcp = protocol == IPPROTO_TCP;
-	struct sockets s = {list, tcp ? "tcp" : "udp"};
 	struct inet_diag_req_v2 *want;
 
 	request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
@@ -167,18 +195,19 @@ static int dump_sockets(struct mnl_socket *diag, json_t *list, uint8_t family, u
 	want->sdiag_protocol = protocol;
 	/* A UDP socket that has no peer takes from everybody. */
 	want->idiag_states = 1u << (tcp ? TCP_LISTEN : TCP_CLOSE);
-	return netlink_dump(diag, request, found_socket, &s);
+	s->protocol = tcp ? "tcp" : "udp";
+	return netlink_dump(diag, request, found_socket, s);
 }
 
-static int dump_all(struct mnl_socket *diag, json_t *list)
+static int dump_all(struct mnl_socket *diag, struct sockets *s)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
-		r = dump_sockets(diag, list, families[i], IPPROTO_TCP);
+		r = dump_sockets(diag, s, families[i], IPPROTO_TCP);
 		if (r == 0)
-			r = dump_sockets(diag, list, families[i], IPPROTO_UDP);
+			r = dump_sockets(diag, s, families[i], IPPROTO_UDP);
 	}
 	return r;
 }
@@ -186,7 +215,8 @@ static int dump_all(struct mnl_socket *diag, json_t *list)
 static void add_listening(json_t *doc, struct mnl_socket *diag, const char *why)
 {
 	json_t *list = json_array();
-	int r = diag ? dump_all(diag, list) : 0;
+	struct sockets s = {.list = list, .interfaces = json_object_get(doc, "interfaces")};
+	int r = diag ? dump_all(diag, &s) : 0;
 
 	json_object_set_new(doc, "listening", list);
 	if (!diag || r < 0)

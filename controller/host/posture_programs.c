@@ -19,7 +19,8 @@
 #define ARGUMENTS_MAX	32768
 #define CONFIG_MAX	(1u << 20)
 #define CERTIFICATE_MAX 65536
-#define ID_DIGITS	64 /* of a container's id */
+#define CGROUPS_MAX	65536
+#define FIRST_PIDS	0xeffffffcu /* the inode of the first namespace of processes */
 
 /* Engines, and others that change the firewall or make containers; as /proc/PID/comm cuts the names. */
 static const char *const known[] = {
@@ -37,7 +38,7 @@ struct scan {
 	struct stat here; /* of the network namespace of this thread */
 	bool knows_here;
 	size_t processes, files;
-	bool hidden; /* some process would not say what it has open */
+	bool hidden; /* some process would not say where it is, or what it has open */
 };
 
 /* ---- one process ---- */
@@ -65,14 +66,23 @@ static bool is_known(const char *command)
 	return false;
 }
 
-/* Whether process PID uses the same network namespace. False also where that cannot be seen. */
-static bool is_here(const struct scan *s, const char *pid)
+enum place { HERE, ELSEWHERE, UNSEEN };
+
+/* Whether process PID uses the same network namespace. */
+static enum place place_of(struct scan *s, const char *pid)
 {
 	CLEANUP_FREE char *path = mem_printf("/proc/%s/ns/net", pid);
 	struct stat st;
 
-	return s->knows_here && stat(path, &st) == 0 && st.st_dev == s->here.st_dev &&
-	       st.st_ino == s->here.st_ino;
+	if (stat(path, &st) < 0) {
+		bool gone = errno == ENOENT || errno == ESRCH;
+
+		s->hidden |= !gone;
+		return gone ? ELSEWHERE : UNSEEN;
+	}
+	if (!s->knows_here)
+		return UNSEEN;
+	return st.st_dev == s->here.st_dev && st.st_ino == s->here.st_ino ? HERE : ELSEWHERE;
 }
 
 /* ---- what an engine was told ---- */
@@ -248,7 +258,7 @@ static void add_certificate(struct scan *s, const char *pid, const json_t *optio
 		json_object_set_new(s->doc, "swarm_certificate_expires", json_integer(expiry));
 }
 
-static void add_program(struct scan *s, const char *pid, const char *command, bool here)
+static void add_program(struct scan *s, const char *pid, const char *command, enum place place)
 {
 	json_t *list = json_object_get(s->doc, "programs"), *program;
 	CLEANUP_FREE char *path = mem_printf("/proc/%s", pid);
@@ -260,10 +270,11 @@ static void add_program(struct scan *s, const char *pid, const char *command, bo
 	json_object_set_new(program, "program", posture_string(command));
 	json_object_set_new(program, "pid", json_integer(strtol(pid, NULL, 10)));
 	json_object_set_new(program, "uid", json_integer(st.st_uid));
-	json_object_set_new(program, "here", json_boolean(here));
+	json_object_set_new(program, "here",
+			    place == UNSEEN ? json_null() : json_boolean(place == HERE));
 	json_array_append_new(list, program);
 	/* What another user's program calls itself and its files says nothing. */
-	if (here && st.st_uid == 0 && !strcmp(command, "dockerd")) {
+	if (place == HERE && st.st_uid == 0 && !strcmp(command, "dockerd")) {
 		json_t *options = read_flags(pid);
 		json_t *config = read_config(s, pid, options);
 
@@ -275,36 +286,26 @@ static void add_program(struct scan *s, const char *pid, const char *command, bo
 
 /* ---- whose a socket is ---- */
 
-/* The 64 hexadecimal digits in the process's control group, or "". */
-static void container_of(const char *pid, char ret[static ID_DIGITS + 1])
+/* By the process's own control groups: of version 1 there is one for each controller, and not all need be the container's. */
+static void add_container(json_t *socket, const char *pid)
 {
-	char line[4096];
+	CLEANUP_FREE char *path = mem_printf("/proc/%s/cgroup", pid);
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	char id[POSTURE_ID_DIGITS + 1];
 
-	ret[0] = '\0';
-	if (read_line(pid, "cgroup", line, sizeof(line)) < 0)
+	if (json_object_get(socket, "container") || posture_read(path, CGROUPS_MAX, &text) < 0)
 		return;
-	for (const char *at = line; *at;) {
-		size_t len = strspn(at, "0123456789abcdef");
-
-		if (len == ID_DIGITS) {
-			memcpy(ret, at, ID_DIGITS);
-			ret[ID_DIGITS] = '\0';
-		}
-		at += len ? len : 1;
-	}
+	posture_container_id(buf_text(&text), id);
+	json_object_set_new(socket, "container", *id ? json_string(id) : json_null());
 }
 
 static void add_owner(json_t *socket, const char *pid, const char *command)
 {
-	char container[ID_DIGITS + 1];
-
 	if (json_object_get(socket, "pid"))
 		return;
-	container_of(pid, container);
+	add_container(socket, pid);
 	json_object_set_new(socket, "process", posture_string(command));
 	json_object_set_new(socket, "pid", json_integer(strtol(pid, NULL, 10)));
-	if (*container)
-		json_object_set_new(socket, "container", json_string(container));
 }
 
 static json_t *socket_of(const struct scan *s, unsigned long inode)
@@ -350,29 +351,65 @@ static void look_at_files(struct scan *s, const char *pid, const char *command)
 
 static void look_at(struct scan *s, const char *pid)
 {
-	bool here = is_here(s, pid);
+	enum place place = place_of(s, pid);
 	char command[COMMAND_MAX];
 
 	if (read_line(pid, "comm", command, sizeof(command)) < 0)
 		return;
 	if (is_known(command))
-		add_program(s, pid, command, here);
-	if (here)
+		add_program(s, pid, command, place);
+	if (place == HERE)
 		look_at_files(s, pid, command);
 }
 
-static void end_listing(struct scan *s)
+/* Whether this /proc is of all processes. With `hidepid` not even the first one is there, in a container it is another one. */
+static bool sees_all(const struct scan *s)
 {
+	struct stat st;
+
+	return s->knows_here && !s->hidden && stat("/proc/1/ns/pid", &st) == 0 &&
+	       st.st_ino == FIRST_PIDS;
+}
+
+/* ALL: every process was looked at. Then a socket that none of them has is the kernel's own. */
+static void end_listing(struct scan *s, bool all)
+{
+	size_t i, unknown = 0;
+	json_t *one;
+
+	json_array_foreach(json_object_get(s->doc, "listening"), i, one) {
+		json_object_del(one, "inode");
+		if (all && !json_object_get(one, "container"))
+			json_object_set_new(one, "container", json_null());
+		unknown += !json_object_get(one, "container");
+	}
+	if (unknown) {
+		CLEANUP_FREE char *why = mem_printf(
+			"whose %zu of %zu sockets that listen are cannot be seen: not "
+			"by control groups, and what other processes have open is hidden",
+			unknown, i);
+
+		posture_gap(s->doc, "owners", why);
+	}
+}
+
+static void end_programs(struct scan *s)
+{
+	bool cut = s->processes >= PROCESSES_MAX || s->files >= FILES_MAX;
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(s->doc, "listening"), i, one)
-		json_object_del(one, "inode");
-	if (!s->knows_here || s->hidden)
-		posture_gap(s->doc, "owners", "what other processes have open cannot be seen");
-	if (s->processes >= PROCESSES_MAX || s->files >= FILES_MAX)
+	end_listing(s, sees_all(s) && !cut);
+	if (cut)
 		posture_gap(s->doc, "programs",
 			    "there are more processes or open files than are looked at");
+	json_array_foreach(json_object_get(s->doc, "programs"), i, one) {
+		if (!json_is_null(json_object_get(one, "here")))
+			continue;
+		posture_gap(s->doc, "namespaces",
+			    "the network namespaces of other processes cannot be seen");
+		break;
+	}
 }
 
 void posture_programs(json_t *doc)
@@ -394,5 +431,5 @@ void posture_programs(json_t *doc)
 		closedir(proc);
 	else
 		posture_gap(doc, "programs", strerror(errno));
-	end_listing(&s);
+	end_programs(&s);
 }

@@ -78,12 +78,13 @@ void host_diag_close(struct host_diag *d); /* NULL is fine */
  * {"gaps": [{"part", "why"}], "kernel": "6.1.0-18-amd64", "machine": "x86_64",
  *  "sysctl": {"net/ipv4/ip_forward": "1", …} as below /proc/sys; those that are not there are left out,
  *  "interfaces": [{name, index, kind ("bridge", "veth", …; "" for none), up}] without the ports of bridges,
- *  "listening": [{protocol ("tcp", "udp"), addr, port, uid, process, pid, container}] in this network namespace; process,
- *     pid and container (the 64 digits of its id) where they can be seen,
+ *  "listening": [{protocol ("tcp", "udp"), addr, port, uid, interface, process, pid, container}] in this network namespace;
+ *     interface: the only one that it is bound to; process and pid where they can be seen; container: the 64 digits of its
+ *     id, null where it is none's, absent where that cannot be seen,
  *  "nftables": [{family, name, chains: [{name, type, hook, priority, policy}], flowtables: [name]}] with base chains alone,
  *  "iptables_legacy": [table], "ip6tables_legacy": [table],
  *  "socket": {path, mode (a number), uid, gid, group, members: [user]} of the engine's unix socket, or null,
- *  "programs": [{program, pid, uid, here (it uses this network namespace), flags: {name: [value]}, config: {…}}]: engines and
+ *  "programs": [{program, pid, uid, here (it uses this network namespace; null: not seen), flags: {name: [value]}, config: {…}}]: engines and
  *     others that change the firewall; flags and config of an engine that is here: what of both concerns the checks,
  *  "overlay": {"vxlan": [{name, vni, port}] of all namespaces that have an id here, "xfrm": null or {
  *     "policies": [{dir ("in", "out", "fwd"), src, dst (as addresses with their length), protocol, sport, dport (0: any),

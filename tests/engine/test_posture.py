@@ -55,7 +55,7 @@ def test_containers(clean: Bed, quaywall: Make, tmp_path: Path) -> None:
     # What listens on the host, and whose it is.
     ports = {s["port"]: s for s in posture["host"]["listening"] if s["protocol"] == "tcp"}
     assert ports[9200]["process"] == "probe" and ports[9200]["container"] == found["open"]["id"]
-    assert ports[9100]["process"] == "probe" and "container" not in ports[9100]
+    assert ports[9100]["process"] == "probe" and ports[9100]["container"] is None
 
 
 def test_host(clean: Bed, quaywall: Make) -> None:

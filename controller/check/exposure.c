@@ -2,7 +2,8 @@
  * exposure: which ports of containers are reached from outside, and by whom.
  *
  * Asked of the evaluator, for one source of each kind that the rules tell apart. What the engine's own rules refuse
- * besides is not known here: a port that no rule of quaywall's refuses counts as reached.
+ * besides is not known here: a port that no rule of quaywall's refuses counts as reached. What listens on the host's own
+ * addresses is looked at in listening.c.
  */
 #include "exposure.h"
 
@@ -13,6 +14,10 @@
 #include "quaywall/protocol.h"
 
 static const struct check checks[] = {
+	{"host-network-listens", "exposure", CHECK_MEDIUM,
+	 "a container of the host's network listens to more than the host itself",
+	 "No policy governs who comes to the host's own ports from outside: whoever reaches the host reaches it.",
+	 "Docker: Host network driver"},
 	{"network-unprotected", "exposure", CHECK_MEDIUM,
 	 "a neighbour with a route reaches every port of a network's containers",
 	 "The network's gateway mode is nat-unprotected, so the engine refuses nothing that is not published either.",
@@ -62,11 +67,10 @@ static char *subject_of(const struct exposure *x, const struct exposed *e)
 	return buf_steal(&text);
 }
 
-/* What of the host's own addresses anybody could send to. */
-static void add_public_addrs(const struct exposure *x, uint8_t family, struct buf *out)
+void exposure_add_public_addrs(const struct model *m, uint8_t family, struct buf *out)
 {
-	for (size_t i = 0; i < x->m->ninterfaces; i++) {
-		const struct model_interface *own = &x->m->interfaces[i];
+	for (size_t i = 0; i < m->ninterfaces; i++) {
+		const struct model_interface *own = &m->interfaces[i];
 
 		for (size_t n = 0; n < own->naddrs; n++) {
 			const struct addr *a = &own->addrs[n].addr;
@@ -89,7 +93,7 @@ static void add_where(const struct exposure *x, const struct exposed *e, struct 
 
 		buf_printf(out, "%s%s", i ? " and " : "", addr_format(a, text));
 		if (addr_is_unspecified(a))
-			add_public_addrs(x, a->family, out);
+			exposure_add_public_addrs(x->m, a->family, out);
 	}
 	buf_printf(out, ", to the container's port %u", e->ports->container_port);
 }
@@ -338,6 +342,7 @@ static void run(const struct check_input *in, struct check_report *ret)
 				 "too many ports and rules: not all were asked for");
 		break;
 	}
+	listening_run(in, ret);
 	asker_free(x.asker);
 }
 

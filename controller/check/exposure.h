@@ -1,11 +1,21 @@
 /*
- * exposure: who outside reaches a published port, and the services whose ports are not for everybody.
+ * exposure: who outside reaches a published port, or one of the host's network, and the services whose ports are not for
+ * everybody.
  */
 #pragma once
 
 #include <stdint.h>
 
 #include "internal.h"
+
+/* ---- exposure.c ---- */
+
+/* ", with the public address 203.0.113.9 of eth0": what of the host's own addresses anybody could send to. */
+void exposure_add_public_addrs(const struct model *m, uint8_t family, struct buf *out);
+
+/* ---- listening.c ---- */
+
+void listening_run(const struct check_input *in, struct check_report *ret);
 
 /* ---- services.c ---- */
 

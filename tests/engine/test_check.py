@@ -1,20 +1,25 @@
 """`quaywall check` of a daemon on real engines: what an engine publishes."""
 
 import json
+from pathlib import Path
 from typing import Any, Callable
 
-from bed import Quaywall
+from bed import Container, Quaywall
 from checks import Bed
 
 Make = Callable[..., Quaywall]
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
 
 
-def look(q: Quaywall) -> dict[tuple[str, str], Any]:
+def ask(q: Quaywall, *options: str) -> dict[str, Any]:
     """Of what there is now: the verb waits for the daemon to have looked."""
-    found = json.loads(q.verb("check", "--json", "--fail-on", "never"))
+    found: dict[str, Any] = json.loads(q.verb("check", "--json", "--fail-on", "never", *options))
     assert found["pending"] is False
-    return {(f["id"], f["subject"]): f for f in found["findings"]}
+    return found
+
+
+def look(q: Quaywall) -> dict[tuple[str, str], Any]:
+    return {(f["id"], f["subject"]): f for f in ask(q)["findings"]}
 
 
 def test_check(clean: Bed, quaywall: Make) -> None:
@@ -30,3 +35,39 @@ def test_check(clean: Bed, quaywall: Make) -> None:
     assert found["published-sensitive", "db 5432/tcp"]["severity"] == "high"
     assert found["published-unnamed", "web 8080/tcp"]["severity"] == "medium"
     assert ("container-ungoverned", "db") in found
+
+
+def has_own_group(c: Container) -> bool:
+    """Of version 2: beside version 1 that is as the runtime likes."""
+    groups = Path(c.netns.removesuffix("ns/net")) / "cgroup"
+    return any(line.startswith("0::") and c.id in line for line in groups.read_text().splitlines())
+
+
+def is_certain() -> bool:
+    """Whether every process is in a group of version 2, so that those of none are known, too."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def test_what_host_network_containers_listen_on(clean: Bed, quaywall: Make) -> None:
+    """The daemon, which may not look into other processes, and the program, which may."""
+    engine = clean.engine
+    q = quaywall(clean)
+    engine.run("front", serve=["tcp:9300"])
+    server = engine.run("open", "host", serve=["tcp:9200", "udp:5353"])
+    q.start()
+    wanted = {"open 9200/tcp": "high", "open 5353/udp": "medium"}
+    groups = has_own_group(server)
+    found, gaps = listens(ask(q, "--only", "exposure"))
+    assert found == (wanted if groups else {})
+    # The probe of the tests listens beside them.
+    assert gaps == (0 if is_certain() else 1)
+    recorded = q.folder / "recorded.json"
+    recorded.write_text(q.verb("snapshot"), encoding="utf-8")
+    argv = ["check", "--json", "--snapshot", str(recorded), "--only", "exposure", "--fail-on", "never"]
+    assert listens(json.loads(q.verb(*argv))) == (wanted, 0)
+
+
+def listens(answer: dict[str, Any]) -> tuple[dict[str, str], int]:
+    """Severities by subject, and the number of gaps."""
+    found = [f for f in answer["findings"] if f["id"] == "host-network-listens"]
+    return {f["subject"]: f["severity"] for f in found}, len(answer["not_checked"])

@@ -6,7 +6,7 @@
 #include "quaywall/mem.h"
 
 const struct check_group *const check_groups[] = {
-	&exposure_group, &host_group, &hygiene_group, &overlay_group, &runtime_group,
+	&exposure_group, &host_group, &hygiene_group, &overlay_group, &runtime_group, &swarm_group,
 };
 const size_t check_ngroups = ARRAY_SIZE(check_groups);
 

@@ -18,6 +18,7 @@ extern const struct check_group host_group;
 extern const struct check_group hygiene_group;
 extern const struct check_group overlay_group;
 extern const struct check_group runtime_group;
+extern const struct check_group swarm_group;
 
 /* In the order in which they are listed. */
 extern const struct check_group *const check_groups[];

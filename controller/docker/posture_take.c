@@ -173,6 +173,7 @@ static const struct field info_fields[] = {
 	{"swarm_state", "Swarm/LocalNodeState", TEXT},
 	{"swarm_node", "Swarm/NodeID", TEXT},
 	{"swarm_manager", "Swarm/ControlAvailable", BOOL},
+	{"swarm_error", "Swarm/Error", TEXT},
 };
 
 /* Registries that are spoken to without TLS, or without looking at their certificate. */

@@ -78,7 +78,7 @@ int docker_check_here(const struct model *m, struct error *err);
  *     storage_driver, logging_driver, cgroup_driver, cgroup_version, security_options: [], live_restore, experimental,
  *     authorization_plugins: [], network_plugins: [], insecure_networks: [], insecure_registries: [], mirrors: [],
  *     default_runtime, runtimes: [], firewall, warnings: [], ip_forward, bridge_filter4, bridge_filter6, swarm_state,
- *     swarm_node, swarm_manager},
+ *     swarm_node, swarm_manager, swarm_error},
  *  "containers": [{id, name, created, state, started, finished, exit_code, oom_killed, restart_count, image, image_id,
  *     user, env: [names of those with a value], apparmor, privileged, cap_add: [], cap_drop: [], security_opt: [],
  *     read_only, network_mode, pid_mode, ipc_mode, uts_mode, userns_mode, cgroupns_mode, memory, nano_cpus, cpu_quota,

@@ -214,6 +214,27 @@ def told(q: Quaywall) -> tuple[set[tuple[str, str, str]], dict[str, str]]:
     return found, {gap["group"]: gap["why"] for gap in answer["not_checked"]}
 
 
+def test_the_swarm_itself(swarm: Swarm, guard: Quaywall, tmp_path: Path) -> None:
+    """The group `swarm` of the checks: of a manager, as its settings change, and of a worker."""
+    lock, tasks = ("swarm-autolock", "low", "swarm"), ("swarm-manager-tasks", "info", "swarm")
+    number = ("swarm-managers", "medium", "swarm")
+    assert of_swarm(guard) == {lock, tasks, number}
+    assert of_swarm(Quaywall(swarm.worker, tmp_path / "w")) == set()
+    self = swarm.manager.docker("info", "-f", "{{.Swarm.NodeID}}")
+    try:
+        swarm.manager.docker("swarm", "update", "--autolock=true", "--cert-expiry", "10000h")
+        swarm.manager.docker("node", "update", "--availability", "drain", self)
+        # The certificate of before, made for a shorter time, is none that was not renewed.
+        assert of_swarm(guard) == {number, ("swarm-certificate-validity", "low", "swarm")}
+    finally:
+        swarm.manager.docker("swarm", "update", "--autolock=false", "--cert-expiry", "2160h")
+        swarm.manager.docker("node", "update", "--availability", "active", self)
+
+
+def of_swarm(q: Quaywall) -> set[tuple[str, str, str]]:
+    return {f for f in findings(q) if f[0].startswith("swarm-")}
+
+
 def findings(q: Quaywall) -> set[tuple[str, str, str]]:
     """Of a snapshot taken now: (id, severity, subject)."""
     recorded = q.folder / "recorded.json"

@@ -116,8 +116,9 @@ static void test_swarm(void **state)
 	json_t *posture, *swarm;
 
 	(void)state;
-	fake_answer(f, "/info", "200 OK",
-		    "{\"ID\": \"X\", \"Swarm\": {\"ControlAvailable\": true}}");
+	fake_answer(
+		f, "/info", "200 OK",
+		"{\"ID\": \"X\", \"Swarm\": {\"ControlAvailable\": true, \"Error\": \"none leads\"}}");
 	fake_answer(f, "/swarm", "200 OK",
 		    "{\"ID\": \"s\", \"JoinTokens\": {\"Worker\": \"hunter2\"}, \"Spec\": "
 		    "{\"EncryptionConfig\": {\"AutoLockManagers\": false}}, \"TLSInfo\": "
@@ -127,6 +128,7 @@ static void test_swarm(void **state)
 		    "{\"Reachability\": \"reachable\"}}]");
 	posture = posture_of(f);
 	swarm = json_object_get(posture, "swarm");
+	assert_string_equal(text(json_object_get(posture, "engine"), "swarm_error"), "none leads");
 	assert_true(json_is_false(json_object_get(swarm, "autolock")));
 	assert_null(json_object_get(swarm, "root_expires"));
 	assert_string_equal(text(part(swarm, "nodes", 0), "reachability"), "reachable");

@@ -46,8 +46,8 @@ char *posture_title(const struct check_input *in, const json_t *container)
 }
 
 /* The posture's own gaps of PART, in one. */
-static void tell_gaps(const json_t *posture, const char *part, const char *group,
-		      struct check_report *ret)
+void posture_tell_gaps(const json_t *posture, const char *part, const char *group, const char *ids,
+		       struct check_report *ret)
 {
 	const json_t *list = json_object_get(posture, "gaps");
 	const char *first = NULL;
@@ -66,7 +66,7 @@ static void tell_gaps(const json_t *posture, const char *part, const char *group
 	CLEANUP_FREE char *why = n > 1 ? mem_printf("%s: %s, and %zu more", part, first, n - 1)
 				       : mem_printf("%s: %s", part, first);
 
-	check_report_gap(ret, group, why);
+	check_report_gap_of(ret, group, ids, why);
 }
 
 bool posture_has(const json_t *posture, const char *part, const char *group,
@@ -76,12 +76,12 @@ bool posture_has(const json_t *posture, const char *part, const char *group,
 	const json_t *found = json_object_get(posture, part);
 	size_t before = ret->gaps.len;
 
-	tell_gaps(posture, part, group, ret);
+	posture_tell_gaps(posture, part, group, NULL, ret);
 	if (list ? json_is_array(found) : json_is_object(found))
 		return true;
 	/* Where the engine does not answer there is nothing else of it either. */
 	if (ret->gaps.len == before)
-		tell_gaps(posture, "engine", group, ret);
+		posture_tell_gaps(posture, "engine", group, NULL, ret);
 	if (ret->gaps.len == before) {
 		CLEANUP_FREE char *why = mem_printf("%s: the posture has none", part);
 

@@ -51,8 +51,7 @@ struct exposure {
 	const struct model *m;
 	struct asker *asker;
 	struct check_report *report;
-	bool is_old;  /* an engine before 28 */
-	int enforces; /* something does; -1: not looked yet */
+	bool is_old; /* an engine before 28 */
 };
 
 /* ---- words ---- */
@@ -193,25 +192,6 @@ static void tell_port(struct exposure *x, const struct exposed *e, const struct 
 
 /* ---- engines before 28 ---- */
 
-/* Other engines' numbers mean something else. */
-static bool is_before(const struct model *m, unsigned long major)
-{
-	unsigned long is = strtoul(m->engine_version, NULL, 10);
-
-	return is && is < major && !strncmp(m->engine_name, "Docker", strlen("Docker"));
-}
-
-/* The whole ruleset is made for the answer: only where it is needed. */
-static bool enforces(struct exposure *x)
-{
-	if (x->enforces < 0) {
-		CLEANUP_RULESET struct ruleset *r = compile_ruleset(x->in->compiled);
-
-		x->enforces = ruleset_find_chain(r, "raw") != NULL;
-	}
-	return x->enforces;
-}
-
 static bool is_on_loopback(const struct exposed *e)
 {
 	for (size_t i = 0; i < e->nports; i++)
@@ -244,7 +224,7 @@ static void tell_direct(struct exposure *x, const struct exposed *e, const struc
 static void look_at_old(struct exposure *x, const struct exposed *e, const struct reach *r)
 {
 	tell_direct(x, e, r);
-	if (!is_on_loopback(e) || enforces(x))
+	if (!is_on_loopback(e) || compile_enforces(x->in->compiled))
 		return;
 	report_take(
 		x->report, "published-loopback", subject_of(x, e),
@@ -329,8 +309,7 @@ static void run(const struct check_input *in, struct check_report *ret)
 		.m = compile_model(in->compiled),
 		.asker = asker_new(in->compiled),
 		.report = ret,
-		.is_old = is_before(compile_model(in->compiled), 28),
-		.enforces = -1,
+		.is_old = engine_is_before(compile_model(in->compiled), 28),
 	};
 
 	for (size_t i = 0; i < x.m->nnetworks; i++)

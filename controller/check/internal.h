@@ -13,6 +13,8 @@ struct check_group {
 	void (*run)(const struct check_input *in, struct check_report *ret);
 };
 
+extern const struct check_group api_group;
+extern const struct check_group bypass_group;
 extern const struct check_group exposure_group;
 extern const struct check_group host_group;
 extern const struct check_group hygiene_group;
@@ -51,7 +53,8 @@ char *listing_steal(struct listing *l); /* the caller frees; L is empty afterwar
 
 /* A member of a member …: posture_get(p, "host", "sysctl", NULL). NULL where one is missing or null. */
 const json_t *posture_get(const json_t *posture, ...) __attribute__((sentinel));
-const char *posture_text(const json_t *object, const char *key); /* "" where it is none */
+const char *posture_text(const json_t *object, const char *key);  /* "" where it is none */
+json_int_t posture_number(const json_t *object, const char *key); /* 0 where it is none */
 
 /* Of the posture's containers those that run: also while they wait for a restart, or are paused. NULL after the
  * last; *AT begins at 0. */
@@ -79,7 +82,37 @@ bool posture_remaps_users(const json_t *posture);
  * nothing, or was not read; *RET_READ which of both. */
 const json_t *posture_engine_option(const json_t *posture, const char *name, bool *ret_read);
 
+/* That is on or off: 1, 0, or -1 where it is not set, or was not read. */
+int posture_engine_switch(const json_t *posture, const char *name);
+
+/* The engine in this network namespace whose options were read; NULL: there is none. Its options stand in "flags" {NAME:
+ * [VALUE]} and "config" {NAME: VALUE}. */
+const json_t *posture_engine_here(const json_t *posture);
+
+/* What of PART the posture says that it could not read: a gap of GROUP's checks IDS (NULL: of all). */
+void posture_tell_gaps(const json_t *posture, const char *part, const char *group, const char *ids,
+		       struct check_report *ret);
+
 /* Whether the posture has PART ("engine", "containers", "images", "swarm", "host"); what of it could not be read is a
  * gap of GROUP. */
 bool posture_has(const json_t *posture, const char *part, const char *group,
 		 struct check_report *ret);
+
+/* Whether it is a Docker Engine before MAJOR: other engines' numbers mean something else. */
+bool engine_is_before(const struct model *m, unsigned long major);
+
+/* ---- capabilities, as `docker run --cap-add` names them ---- */
+
+/* NAME without "CAP_", which engines before 28 keep or not, as it was written. */
+const char *capability_bare_name(const char *name);
+bool capability_is(const char *name, const char *which);
+
+/* Whether every container has it. */
+bool capability_is_usual(const char *name);
+
+/* Whether LIST names it; "ALL" is a name of its own. */
+bool capability_is_in(const json_t *list, const char *which);
+
+/* Whether the posture's container has it: a privileged one has all, the others the usual ones, and what was added and
+ * dropped. */
+bool capability_of(const json_t *container, const char *which);

@@ -38,8 +38,10 @@ void check_report_done(struct check_report *r)
 		free(f->remedy);
 		free(f->suppressed);
 	}
-	for (size_t i = 0; i < r->gaps.len; i++)
+	for (size_t i = 0; i < r->gaps.len; i++) {
+		free(r->gaps.items[i].ids);
 		free(r->gaps.items[i].why);
+	}
 	free(r->findings.items);
 	free(r->gaps.items);
 	*r = (struct check_report) {.findings = {.items = NULL}};
@@ -70,11 +72,29 @@ void report_take(struct check_report *r, const char *id, char *subject, char *ev
 	free(remedy);
 }
 
-void check_report_gap(struct check_report *r, const char *group, const char *why)
+void check_report_gap_of(struct check_report *r, const char *group, const char *ids,
+			 const char *why)
 {
-	struct check_gap gap = {group, mem_strdup(why)};
+	struct check_gap gap = {group, mem_strdup(ids), mem_strdup(why)};
 
 	MEM_PUSH(&r->gaps, gap);
+}
+
+void check_report_gap(struct check_report *r, const char *group, const char *why)
+{
+	check_report_gap_of(r, group, NULL, why);
+}
+
+bool check_report_has_gap(const struct check_report *r, const struct check *check)
+{
+	for (size_t i = 0; i < r->gaps.len; i++) {
+		const struct check_gap *g = &r->gaps.items[i];
+
+		if (!strcmp(g->group, check->group) &&
+		    (!g->ids || check_list_has(g->ids, NULL, check->id)))
+			return true;
+	}
+	return false;
 }
 
 static int compare(const void *a, const void *b)
@@ -189,4 +209,9 @@ const char *posture_text(const json_t *object, const char *key)
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text ? text : "";
+}
+
+json_int_t posture_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
 }

@@ -11,13 +11,6 @@
 
 /* ---- capabilities ---- */
 
-/* Those that every container has. */
-static const char *const usual[] = {
-	"AUDIT_WRITE", "CHOWN",	  "DAC_OVERRIDE", "FOWNER",	      "FSETID",
-	"KILL",	       "MKNOD",	  "NET_RAW",	  "NET_BIND_SERVICE", "SETFCAP",
-	"SETGID",      "SETPCAP", "SETUID",	  "SYS_CHROOT",
-};
-
 /* Those that are a way round the policy, and told as that. */
 static const char *const others[] = {"ALL", "NET_ADMIN", "SYS_ADMIN", "SYS_MODULE"};
 
@@ -66,23 +59,12 @@ static const struct capability *find_capability(const char *name)
 {
 	static const struct capability unknown = {"", CHECK_LOW, "is not known"};
 
-	if (is_among(name, usual, ARRAY_SIZE(usual)) || is_among(name, others, ARRAY_SIZE(others)))
+	if (capability_is_usual(name) || is_among(name, others, ARRAY_SIZE(others)))
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (!strcasecmp(capabilities[i].name, name))
 			return &capabilities[i];
 	return &unknown;
-}
-
-/* Engines before 28 keep the name as it was written: with its prefix or without, in small letters or capitals. */
-static const char *bare_name(const char *name)
-{
-	return strncasecmp(name, "CAP_", 4) ? name : name + 4;
-}
-
-bool capability_is(const char *name, const char *which)
-{
-	return !strcasecmp(bare_name(name), which);
 }
 
 static void check_capabilities(struct runtime *x)
@@ -93,12 +75,13 @@ static void check_capabilities(struct runtime *x)
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *name = json_string_value(json_array_get(list, i));
-		const struct capability *c = name ? find_capability(bare_name(name)) : NULL;
+		const struct capability *c =
+			name ? find_capability(capability_bare_name(name)) : NULL;
 
 		if (!c)
 			continue;
 		worst = c->severity > worst ? c->severity : worst;
-		listing_add(&found, "%.64s (%s)", bare_name(name), c->what);
+		listing_add(&found, "%.64s (%s)", capability_bare_name(name), c->what);
 	}
 	if (!found.n)
 		return;

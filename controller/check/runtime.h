@@ -34,9 +34,6 @@ void runtime_unknown(struct runtime *x, const char *key);
 /* Whether its security options have NAME=VALUE (or NAME:VALUE, as of old); VALUE NULL: NAME alone. */
 bool runtime_has_option(const struct runtime *x, const char *name, const char *value);
 
-/* Whether the capability NAME, written with its prefix or without, is WHICH. */
-bool capability_is(const char *name, const char *which);
-
 /* Whether the container's root is another user on the host. */
 bool runtime_is_mapped(const struct runtime *x);
 

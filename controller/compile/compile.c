@@ -78,6 +78,11 @@ const struct model *compile_model(const struct compiled *c)
 	return c->model;
 }
 
+bool compile_enforces(const struct compiled *c)
+{
+	return c->enforcing;
+}
+
 bool compile_needs_bridge_filter(const struct compiled *c)
 {
 	return c->enforcing || c->auditing;

@@ -105,15 +105,6 @@ static void take_open(const struct check_report *r, struct list *ret)
 		qsort(ret->items, ret->len, sizeof(*ret->items), compare);
 }
 
-/* What could not be looked at has not gone. */
-static bool has_gap(const struct check_report *r, const char *group)
-{
-	for (size_t i = 0; i < r->gaps.len; i++)
-		if (!strcmp(r->gaps.items[i].group, group))
-			return true;
-	return false;
-}
-
 static bool is_in(const struct list *l, const struct check_finding *f)
 {
 	return l->len && bsearch(&f, l->items, l->len, sizeof(*l->items), compare);
@@ -137,7 +128,8 @@ static void tell_changes(struct daemon *d, const struct check_report *before,
 	for (size_t i = 0; i < before->findings.len; i++) {
 		const struct check_finding *f = &before->findings.items[i];
 
-		if (!f->suppressed && !is_in(&are, f) && !has_gap(now, f->check->group))
+		/* What could not be looked at has not gone. */
+		if (!f->suppressed && !is_in(&are, f) && !check_report_has_gap(now, f->check))
 			tell(&t, f, false);
 	}
 	if (t.left_out) {

@@ -63,6 +63,7 @@ struct check_finding {
 /* What could not be looked at, and why. */
 struct check_gap {
 	const char *group;
+	char *ids; /* which of its checks, by commas; NULL: all */
 	char *why;
 };
 
@@ -83,6 +84,12 @@ void check_report_done(struct check_report *r);
 void check_report_add(struct check_report *r, const char *id, enum check_severity severity,
 		      const char *subject, const char *evidence, const char *remedy);
 void check_report_gap(struct check_report *r, const char *group, const char *why);
+/* Of the group's checks IDS, by commas, alone; NULL: of all. */
+void check_report_gap_of(struct check_report *r, const char *group, const char *ids,
+			 const char *why);
+
+/* Whether it could not be looked at, so that a finding of CHECK that is not there any more may still be. */
+bool check_report_has_gap(const struct check_report *r, const struct check *check);
 
 /* ---- the posture ---- */
 

@@ -58,6 +58,10 @@ void compile_cut_element(const struct compile_answer *a, struct ruleset_element 
  * br_netfilter is needed. */
 bool compile_needs_bridge_filter(const struct compiled *c);
 
+/* Whether some policy or default refuses anything: in audit mode nothing does. The rule that drops what is for
+ * 127.0.0.0/8 and not from this host, and antispoof, come with it. */
+bool compile_enforces(const struct compiled *c);
+
 /* ---- verdicts ---- */
 
 enum flow_end_kind {

@@ -6,7 +6,8 @@
 #include "quaywall/mem.h"
 
 const struct check_group *const check_groups[] = {
-	&exposure_group, &host_group, &hygiene_group, &overlay_group, &runtime_group, &swarm_group,
+	&api_group,	&bypass_group,	&exposure_group, &host_group,
+	&hygiene_group, &overlay_group, &runtime_group,	 &swarm_group,
 };
 const size_t check_ngroups = ARRAY_SIZE(check_groups);
 

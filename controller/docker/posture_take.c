@@ -247,6 +247,7 @@ static const struct field container_fields[] = {
 	{"runtime", "HostConfig/Runtime", TEXT},
 	{"masked_paths", "HostConfig/MaskedPaths", TEXTS},
 	{"readonly_paths", "HostConfig/ReadonlyPaths", TEXTS},
+	{"device_rules", "HostConfig/DeviceCgroupRules", TEXTS},
 };
 
 static const struct field mount_fields[] = {

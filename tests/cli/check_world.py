@@ -1,9 +1,12 @@
 """A host as a snapshot, and what `quaywall check` finds on it."""
 
 import json
+from pathlib import Path
 from typing import Any, Optional
 
 from program import Program
+
+POSTURE = Path(__file__).resolve().parent / "posture.json"
 
 
 def host(addrs: list[str], port: int = 80, engine: str = "28.5.2", gateway: Optional[str] = None) -> Any:
@@ -25,6 +28,11 @@ def host(addrs: list[str], port: int = 80, engine: str = "28.5.2", gateway: Opti
              "addr6": "fd00:18::2", "mac": "02:42:ac:12:00:02"}
         ],
     }  # fmt: skip
+
+
+def recorded() -> Any:
+    """The posture of an engine 28.5 of its defaults with that container, recorded on Debian."""
+    return json.loads(POSTURE.read_text(encoding="utf-8"))
 
 
 def answer(program: Program, group: str, snapshot: Any, policy: str = "", settings: str = "{}\n") -> dict[str, Any]:

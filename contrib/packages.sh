@@ -4,7 +4,7 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-d
 	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev libmicrohttpd-dev"
 bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
 test_packages="clang clang-format-14 python3-pytest conntrack debootstrap openssl systemd libclang-rt-dev
-	chromium chromium-driver python3-selenium graphviz tidy"
+	chromium chromium-driver python3-selenium graphviz tidy strace valgrind"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -12,61 +12,26 @@ import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
 
+import plane  # noqa: E402
 from bed import Bed, container  # noqa: E402
 from engine import network_event  # noqa: E402
+from figures import FULL, SMOKE, Figure, Size  # noqa: E402
 from place import DIES_WITH_US, eventually  # noqa: E402
 
 DB = "172.18.0.2"
 # UDP from web to db passes; TCP, and UDP the other way, do not.
 POLICY = "policy: shop\nfor: {project: shop}\nallow: [{from: {service: web}, to: {service: db}, ports: [udp]}]\n"
 REFUSES = "policy: shop\nfor: {project: shop}\nallow: [{from: {service: web}, to: {service: db}, ports: [5432]}]\n"
-
-
-@dataclass
-class Figure:
-    name: str
-    unit: str
-    rounds: list[float]
-    limit: float | None = None
-    counts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.rounds)
-
-    def line(self) -> str:
-        held = "" if self.limit is None else f"  (limit {self.limit:g}: {'held' if self.held() else 'MISSED'})"
-        spread = f"{min(self.rounds):.2f} to {max(self.rounds):.2f}"
-        counts = ", ".join(f"{k} {v}" for k, v in self.counts.items())
-        return f"{self.name:<52} {self.median:8.2f} {self.unit:<4} {spread:<16}{held}\n{'':>4}{counts}"
-
-    def held(self) -> bool:
-        return self.limit is None or self.median <= self.limit
-
-
-@dataclass
-class Size:
-    rounds: int
-    seconds: float
-    refused: int  # packets a second
-    flows: int  # new flows a second
-    events: int  # of the engine, in a round
-    smoke: bool
-
-
-FULL = Size(rounds=7, seconds=5, refused=100_000, flows=5_000, events=50, smoke=False)
-SMOKE = Size(rounds=1, seconds=1, refused=20_000, flows=500, events=5, smoke=True)
 
 
 class Measured:
@@ -194,7 +159,7 @@ def follow(size: Size, name: str, watch: list[str]) -> Figure:
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": flood_of_refusals,
     "flows": flows_that_pass,
-}
+} | plane.BENCHMARKS
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["refused", "flows"]
+NAMES = ["refused", "flows", "update"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,193 @@
+"""What the daemon does between two moments: instructions, by valgrind, and what it sends by netlink, by strace. Both tell
+its threads apart: the first is the main one, the second the engine's. The threads of a moment that run the checks are left out:
+they begin later, and what they cost is bounded (checking.c)."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from crowd import Crowd
+from place import DIES_WITH_US, eventually
+
+# Those that read: of each kind of message the type that asks. Of nf_tables: tables, chains, rules, sets, elements, objects.
+NFT_READS = {1, 4, 7, 10, 13, 19}
+CONNTRACK, NFTABLES = 1, 10
+DUMP = 0x300
+
+
+def callgrind(folder: Path) -> tuple[str, ...]:
+    """The daemon's own folder, which is the only one that it may write to."""
+    return (
+        "valgrind",
+        "--quiet",
+        "--tool=callgrind",
+        "--separate-threads=yes",
+        f"--callgrind-out-file={folder}/callgrind",
+        f"--vgdb-prefix={folder}/vgdb",
+    )
+
+
+def start_counted(crowd: Crowd) -> None:
+    crowd.process = crowd.daemon.start(wait_for="", snapshot=False, enter=callgrind(crowd.folder))
+    assert eventually(lambda: crowd.daemon.state() == "enforcing", 300), crowd.daemon.log_text()[-3000:]
+
+
+class Instructions:
+    """Of each thread, by the dumps that the counter writes when it is asked."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+
+    def dump(self) -> list[Path]:
+        """What was executed since the last one, a file for each thread."""
+        assert self.crowd.process
+        before = set(self.crowd.folder.glob("callgrind.*"))
+        subprocess.run(
+            ["callgrind_control", f"--vgdb-prefix={self.crowd.folder}/vgdb", "--dump", str(self.crowd.process.pid)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+        return sorted(set(self.crowd.folder.glob("callgrind.*")) - before)
+
+    def count(self, threads: int = 2) -> int:
+        return sum(total(p) for p in self.dump() if thread_of(p) <= threads)
+
+
+def thread_of(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
+
+
+def total(path: Path) -> int:
+    found = re.findall(r"^(?:summary|totals): (\d+)", path.read_text(errors="replace"), re.M)
+    assert found, path.read_text(errors="replace")[:500]
+    return int(found[-1])
+
+
+# ---- netlink ----
+
+
+@dataclass
+class Sent:
+    """In netlink messages, as the daemon wrote them."""
+
+    messages: int = 0
+    bytes: int = 0
+    transactions: int = 0
+    rule_dumps: int = 0  # of nf_tables, whatever is read that others than itself could make long
+    flow_walks: int = 0  # of conntrack
+    link_dumps: int = 0  # of interfaces, addresses, routes
+    batches: list[bytes] = field(default_factory=list)
+
+    @property
+    def walks(self) -> int:
+        return self.rule_dumps + self.flow_walks + self.link_dumps
+
+
+class Netlink:
+    """`with Netlink(crowd) as n: …`, then n.sent()."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.file = crowd.folder / f"strace.{time.monotonic_ns()}"
+
+    def __enter__(self) -> "Netlink":
+        crowd = self.crowd
+        assert crowd.process
+        self.threads = crowd.threads()[:2]
+        self.protocols = protocols(crowd.process.pid)
+        calls = "trace=sendto,sendmsg"
+        argv = ["strace", "-f", "-v", "-ttt", "-xx", "-X", "raw", "-s", "100000000", "-e", calls]
+        self.tracer = subprocess.Popen(
+            [*DIES_WITH_US, *argv, "-o", str(self.file), "-p", str(crowd.process.pid)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert eventually(lambda: all(is_traced(crowd.process.pid, t) for t in crowd.threads()), 20)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
+        self.tracer.terminate()
+        self.tracer.communicate()
+
+    def sent(self) -> Sent:
+        found = Sent()
+        for line in self.file.read_text().splitlines():
+            m = re.match(r"(\d+) +([\d.]+) send(?:to|msg)\((\d+)[,<]", line)
+            if m and int(m[1]) in self.threads and int(m[3]) in self.protocols:
+                add(found, self.protocols[int(m[3])], payload(line))
+        return found
+
+
+def is_traced(pid: int, thread: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/task/{thread}/status").read_text()
+    except FileNotFoundError:
+        return True
+    return "\nTracerPid:\t0\n" not in text
+
+
+def protocols(pid: int) -> dict[int, int]:
+    """Of its netlink sockets, by their descriptors."""
+    rows = Path(f"/proc/{pid}/net/netlink").read_text().splitlines()[1:]
+    by_inode = {row.split()[-1]: int(row.split()[1]) for row in rows}
+    found = {}
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        m = re.match(r"socket:\[(\d+)\]", str(fd.readlink()))
+        if m and m[1] in by_inode:
+            found[int(fd.name)] = by_inode[m[1]]
+    return found
+
+
+MESSAGE = re.compile(
+    r"\{nlmsg_len=(\d+), nlmsg_type=(\w+), nlmsg_flags=(\w+), nlmsg_seq=(\d+), nlmsg_pid=(\d+)\}"
+    r'(?:, "((?:\\x[0-9a-f]{2})*)")?'
+)
+
+
+def payload(line: str) -> bytes:
+    """Of a call: strace takes the messages' headers to pieces, whatever it is told."""
+    data = b""
+    for m in MESSAGE.finditer(line):
+        size, kind, flags, seq, pid = (int(x, 0) for x in m.groups()[:5])
+        body = bytes.fromhex((m[6] or "").replace("\\x", ""))
+        assert len(body) == size - 16, line[:300]
+        data += struct.pack("=IHHII", size, kind, flags, seq, pid) + body + bytes(-size % 4)
+    size_sent = re.search(r"\], (\d+), \w+, \{sa_family=", line)
+    assert size_sent and len(data) == int(size_sent[1]), (len(data), line[:300], line[-80:])
+    return data
+
+
+def add(to: Sent, protocol: int, data: bytes) -> None:
+    to.bytes += len(data)
+    batch = False
+    for kind, flags in messages(data):
+        to.messages += 1
+        subsystem, number = kind >> 8, kind & 0xFF
+        dumps = flags & DUMP == DUMP
+        if protocol == 12:
+            batch |= kind == 0x10
+            to.rule_dumps += dumps and subsystem == NFTABLES and number in NFT_READS
+            to.flow_walks += dumps and subsystem == CONNTRACK
+        else:
+            to.link_dumps += dumps and kind & 3 == 2
+    if batch:
+        to.transactions += 1
+        to.batches.append(data)
+
+
+def messages(data: bytes) -> list[tuple[int, int]]:
+    found = []
+    while len(data) >= 16:
+        size, kind, flags = struct.unpack_from("=IHH", data)
+        if size < 16:
+            break
+        found.append((kind, flags))
+        data = data[(size + 3) & ~3 :]
+    return found

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "flow": {"model"},
     "compile": {"model", "policy", "ruleset"},
     "nft": {"ruleset"},
-    "check": {"model", "policy", "compile"},
+    "check": {"model", "policy", "compile", "learn"},
     "sandbox": set(),
     "learn": {"model", "policy", "compile"},
     "alert": {"model", "policy", "compile"},

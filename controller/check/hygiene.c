@@ -8,6 +8,9 @@
 #include "quaywall/mem.h"
 
 static const struct check checks[] = {
+	{"any-wider-than-seen", "hygiene", CHECK_LOW,
+	 "a rule is for everybody, and few were seen to use it",
+	 "Whoever else comes is let in, too: also one that took a neighbour over.", NULL},
 	{"audit-mode", "hygiene", CHECK_LOW, "audit mode refuses nothing",
 	 "What audit mode would refuse passes, so it is meant for a while and not for good.", NULL},
 	{"container-ungoverned", "hygiene", CHECK_MEDIUM, "a container is free in both directions",
@@ -116,6 +119,7 @@ static void run(const struct check_input *in, struct check_report *ret)
 	check_modes(in, ret);
 	check_effect(in, ret);
 	hygiene_unused(in, ret);
+	hygiene_wide(in, ret);
 }
 
 const struct check_group hygiene_group = {"hygiene", checks, ARRAY_SIZE(checks), run};

@@ -18,8 +18,7 @@ static const char *action_of(const struct policy_rule *rule)
 	return rule->action == POLICY_PUBLISH ? "publish" : "allow";
 }
 
-/* "policy shop: allow {from: web, to: db, ports: [5432/tcp]}": does not change when lines move. */
-static char *subject_of(const struct policy_document *doc, const struct policy_rule *rule)
+char *hygiene_rule_name(const struct policy_document *doc, const struct policy_rule *rule)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
 
@@ -84,7 +83,7 @@ static void tell_unused(const struct policy_document *doc, const struct policy_r
 			const json_t *hits, struct check_report *ret)
 {
 	report_take(
-		ret, "rule-without-hit", subject_of(doc, rule), evidence_of(rule, hits),
+		ret, "rule-without-hit", hygiene_rule_name(doc, rule), evidence_of(rule, hits),
 		mem_printf("remove it from %s, unless it is for what comes seldom; a connection "
 			   "that stands since before shows in 'quaywall watch --all'",
 			   rule->where.file));

@@ -159,6 +159,8 @@ static int read_posture(const struct arguments *a, const struct settings *s, jso
 		r = docker_snapshot_load_posture(a->snapshot, ret, err);
 	else
 		*ret = offline_posture(s);
+	if (r == 0 && !a->snapshot)
+		reconcile_seen_flows_of(s, *ret);
 	if (r == 0 && !*ret)
 		*ret = check_posture_without("the snapshot holds no posture");
 	return r;

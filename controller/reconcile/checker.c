@@ -73,6 +73,17 @@ static void find_posture(struct checker *c, const struct settings *s)
 	c->result.posture = now;
 }
 
+/* What this daemon has kept. Of flows there can be many: they are read where something will come of it. */
+static void find_kept(struct checker *c, const struct settings *s)
+{
+	json_t *none = json_pack("{s:I}", "followed", (json_int_t)c->in.followed);
+
+	reconcile_rule_hits(c->in.state_folder, c->result.posture);
+	json_object_set_new(c->result.posture, "flows", none);
+	if (s->unused_days && c->in.followed / 86400 >= s->unused_days)
+		reconcile_seen_flows(c->in.state_folder, c->result.posture);
+}
+
 /* ---- the thread ---- */
 
 static void look(struct checker *c)
@@ -90,10 +101,11 @@ static void look(struct checker *c)
 		world_compile(&w, NULL);
 	}
 	if (w.compiled) {
-		reconcile_rule_hits(c->in.state_folder, c->result.posture);
+		find_kept(c, w.settings);
 		in.compiled = w.compiled;
 		in.posture = c->result.posture;
 		check_run(&in, &c->result.report);
+		json_object_del(c->result.posture, "flows");
 	}
 	c->result.took_us = loop_now_us() - began - c->result.posture_us;
 	world_drop(&w, NULL);

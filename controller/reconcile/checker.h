@@ -24,6 +24,7 @@ struct checker_input {
 	bool asks;		/* for a new one */
 	struct host_diag *diag; /* for that; may be NULL */
 	char *state_folder;
+	uint64_t followed; /* s: for how long flows were followed */
 };
 
 struct checker_result {

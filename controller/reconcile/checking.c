@@ -237,6 +237,7 @@ static void start(struct daemon *d)
 		.asks = asks(c, d->world.model),
 		.state_folder = mem_strdup(d->state_folder),
 		.diag = c->diag,
+		.followed = d->learning.followed,
 	};
 
 	c->wanted = false;

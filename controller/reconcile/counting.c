@@ -42,6 +42,7 @@ void daemon_count_due(void *data)
 	struct daemon *d = data;
 
 	loop_timer_set(&d->counting.read_timer, READ_MS);
+	daemon_learn_tick(d);
 	if (d->world.settings && d->world.settings->counters && !d->skeleton)
 		daemon_scrape_read(d);
 }

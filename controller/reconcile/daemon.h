@@ -242,6 +242,7 @@ bool daemon_learn_is_over(
 void daemon_learn_for(struct daemon *d, unsigned seconds);
 void daemon_learn_forget(struct daemon *d);
 void daemon_learn_due(void *data);
+void daemon_learn_tick(struct daemon *d); /* from time to time: whether flows are followed */
 void daemon_learn_over(void *data);
 json_t *daemon_learn_json(const struct daemon *d);
 json_t *daemon_learn_answer(const struct daemon *d); /* all of it, for the policy to be written */

@@ -21,8 +21,10 @@
 static void begin_draft(struct learning *l)
 {
 	buf_truncate(&l->draft, 0);
-	buf_printf(&l->draft, "{\"quaywall_learned\":1,\"since\":%jd,\"until\":%jd,\"pairs\":[",
-		   (intmax_t)l->since, (intmax_t)l->until);
+	buf_printf(&l->draft,
+		   "{\"quaywall_learned\":1,\"since\":%jd,\"until\":%jd,\"followed\":%" PRIu64
+		   ",\"pairs\":[",
+		   (intmax_t)l->since, (intmax_t)l->until, l->followed);
 	l->drafted = 0;
 	l->changed = false;
 }
@@ -98,10 +100,13 @@ static bool take_time(const json_t *j, time_t *ret)
 	return true;
 }
 
+/* A file of before has no `followed`. */
 static int take_document(struct learning *l, const json_t *j, struct error *err)
 {
 	struct learning was = {.since = 0};
+	time_t followed = 0;
 
+	take_time(json_object_get(j, "followed"), &followed);
 	if (json_integer_value(json_object_get(j, "quaywall_learned")) != 1 ||
 	    !take_time(json_object_get(j, "since"), &was.since) ||
 	    !take_time(json_object_get(j, "until"), &was.until))
@@ -112,25 +117,54 @@ static int take_document(struct learning *l, const json_t *j, struct error *err)
 	l->table = was.table;
 	l->since = was.since;
 	l->until = was.until;
+	l->followed = (uint64_t)followed;
 	return 0;
 }
 
-static int read_file(struct daemon *d, struct error *err)
+static int read_document(const char *folder, json_t **ret, struct error *err)
 {
 	CLEANUP_BUF struct buf text = BUF_INIT;
-	CLEANUP_JSON json_t *j = NULL;
 	size_t len;
-	int r = statefile_read(d->state_folder, LEARNING_FILE, LEARNING_SIZE_MAX, &text, err);
+	int r = statefile_read(folder, LEARNING_FILE, LEARNING_SIZE_MAX, &text, err);
 
 	if (r < 0)
 		return r;
 	if (!text.len || !statefile_check_sum(text.data, text.len, &len))
 		r = error_set(err, -EBADMSG, "the checksum is wrong");
 	if (r == 0)
-		j = json_loadb(text.data, len, 0, NULL);
-	if (r == 0)
-		r = take_document(&d->learning, j, err);
+		*ret = json_loadb(text.data, len, 0, NULL);
+	return r < 0 ? error_wrap(err, r, "%s/" LEARNING_FILE, folder) : 0;
+}
+
+static int read_file(struct daemon *d, struct error *err)
+{
+	CLEANUP_JSON json_t *j = NULL;
+	int r = read_document(d->state_folder, &j, err);
+
+	if (r < 0)
+		return r;
+	r = take_document(&d->learning, j, err);
 	return r < 0 ? error_wrap(err, r, "%s/" LEARNING_FILE, d->state_folder) : 0;
+}
+
+void reconcile_seen_flows(const char *state_folder, json_t *posture)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	json_t *flows = NULL;
+	int r = read_document(state_folder, &flows, &err);
+
+	if (r < 0 && r != -ENOENT)
+		flows = json_pack("{s:o}", "why", reconcile_json_text(error_text(&err)));
+	else if (!flows)
+		flows = json_pack("{s:i}", "followed", 0);
+	json_object_set_new(posture, "flows", flows);
+}
+
+void reconcile_seen_flows_of(const struct settings *s, json_t *posture)
+{
+	CLEANUP_FREE char *folder = world_state_folder(s);
+
+	reconcile_seen_flows(folder, posture);
 }
 
 static void look_again(struct learning *l)
@@ -157,6 +191,18 @@ void daemon_learn_open(struct daemon *d)
 	daemon_note(&l->error, error_text(&err));
 	log_line(LOG_LEVEL_ERROR, "what was learned cannot be read, and is begun anew", "cause",
 		 l->error, NULL);
+}
+
+void daemon_learn_tick(struct daemon *d)
+{
+	struct learning *l = &d->learning;
+	uint64_t now = loop_now();
+
+	if (l->followed_from && d->accepted.events && now - l->followed_from >= 1000) {
+		l->followed += (now - l->followed_from) / 1000;
+		note_change(l);
+	}
+	l->followed_from = d->accepted.events ? now : 0;
 }
 
 void daemon_learn_done(struct daemon *d)
@@ -289,6 +335,7 @@ void daemon_learn_forget(struct daemon *d)
 	learn_table_free(l->table);
 	l->table = learn_table_new(LEARNING_PAIRS);
 	l->since = time(NULL);
+	l->followed = l->followed_from = 0;
 	until(d, 0);
 }
 

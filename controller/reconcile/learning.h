@@ -23,6 +23,8 @@
 struct learning {
 	struct learn_table *table; /* NULL before daemon_learn_open() */
 	time_t since;		   /* that it was begun */
+	uint64_t followed;	   /* s in which flows that pass were followed, since then */
+	uint64_t followed_from;	   /* ms; 0: they are not */
 	time_t until; /* of the last `learn --for`; 0: none. Wall clock, as it outlives boots */
 	bool changed; /* since it was written */
 	bool half;    /* `audited` was logged at one end, and comes again */

@@ -102,7 +102,8 @@ bool check_report_has_gap(const struct check_report *r, const struct check *chec
  *
  * "hits" is what a daemon knows of rules (reconcile_rule_hits()): {"rules": [{"policy", "rule" (policy_rule_key(), 16 hex digits),
  * "since", "last" (seconds of the epoch; 0: never), "watched" (seconds without a hit in which somebody looked), "counted"}] or null, "why"
- * (it is null)}.
+ * (it is null)}. "flows" is who talked to whom (reconcile_seen_flows()): a document of learn_table_read(), with "followed" (seconds
+ * in which flows that passed were followed) and "since" (that it was begun), or {"why": it is not there}.
  */
 
 /* Of what docker_posture() and host_posture() gave, the parts of both and the gaps of both. DOCKER may be NULL, for the

@@ -123,6 +123,10 @@ void reconcile_overlay_traffic(json_t *host);
 void reconcile_rule_hits(const char *state_folder, json_t *posture);
 void reconcile_rule_hits_of(const struct settings *s, json_t *posture);
 
+/* Likewise "flows": who talked to whom. Of clients outside it has the addresses, so it goes into no snapshot. */
+void reconcile_seen_flows(const char *state_folder, json_t *posture);
+void reconcile_seen_flows_of(const struct settings *s, json_t *posture);
+
 /* A JSON string of any bytes: what is no UTF-8, or could steer a terminal, becomes '?'; new lines and tabs
  * stay. NULL gives null. */
 json_t *reconcile_json_text(const char *text);

@@ -1,5 +1,6 @@
-"""Hygiene: rules that nothing uses, from what a daemon has kept of their hits."""
+"""Hygiene: rules that nothing uses, and rules for `any` that few use, from what a daemon has kept."""
 
+import datetime
 import json
 from typing import Any, Optional
 
@@ -31,6 +32,9 @@ PAGES = key("allow", "{from: any, to: {}, ports: [80/tcp]}")
 UPDATES = key("allow", "{from: {}, to: world, ports: [443/tcp]}")
 GUARD = key("deny", "{from: 10.0.0.0/8, to: {}}")
 OPEN = key("publish", "{from: 192.168.0.0/16, to: {}, port: [8080/tcp]}")
+
+
+UNKNOWN = "rules without a hit: it was not recorded when they were hit"
 
 
 def entry(rule: str, watched: int, policy: str = "front", last: int = 0) -> dict[str, Any]:
@@ -97,12 +101,15 @@ def test_the_setting(program: Program) -> None:
 
 
 def test_what_is_not_known_is_said(program: Program) -> None:
-    fine = {"version": 1, "hits": {"rules": []}}
+    fine = {"version": 1, "hits": {"rules": []}, "flows": {"followed": 0}}
     assert gaps(program, fine) == []
-    assert gaps(program, None) == ["rules without a hit: it was not recorded when they were hit"]
-    assert gaps(program, {"version": 1}) == ["rules without a hit: it was not recorded when they were hit"]
-    unread = {"version": 1, "hits": {"rules": None, "why": "/x/hits: gone"}}
-    assert gaps(program, unread) == ["rules without a hit: /x/hits: gone"]
+    assert gaps(program, None) == [UNKNOWN, "rules for any that few use: no flows were recorded"]
+    assert gaps(program, {"version": 1, "flows": {}}) == [UNKNOWN]
+    unread = {"version": 1, "hits": {"rules": None, "why": "/x/hits: gone"}, "flows": {"why": "/x/learned: gone"}}
+    assert gaps(program, unread) == [
+        "rules without a hit: /x/hits: gone",
+        "rules for any that few use: /x/learned: gone",
+    ]
     assert gaps(program, fine, "counters: false\n") == ["rules without a hit: the settings' `counters` is false"]
     assert gaps(program, None, "check: {unused: never}\n") == []
 
@@ -115,3 +122,115 @@ def test_hostile_hits(program: Program) -> None:
         assert not unused(program, hits)
     (finding,) = unused(program, {"rules": [{"policy": "front", "rule": PAGES, "watched": 2**62, "last": 2**62}]})
     assert "hit last ;" in finding["evidence"]
+
+
+# ---- rules for `any`
+
+WEB = {"kind": "container", "name": "web"}
+SHOP = {"kind": "container", "project": "shop", "service": "api"}
+WIDE = """policy: front
+for: {name: web}
+allow:
+  - {from: any, to: {name: web}, ports: [80], name: pages}
+  - {from: {name: web}, to: any, ports: [443, 53/udp]}
+publish:
+  - {from: any, to: {}, port: 8080}
+"""
+INGRESS = "policy front: allow {from: any, to: {name: web}, ports: [80/tcp]}"
+EGRESS = "policy front: allow {from: {name: web}, to: any, ports: [443/tcp, 53/udp]}"
+PUBLISH = "policy front: publish {from: any, to: {}, port: [8080/tcp]}"
+
+
+def outside(address: str) -> dict[str, str]:
+    return {"kind": "outside", "address": address}
+
+
+def pair(source: Any, to: Any, port: int, flows: int = 100, first: int = 31, last: int = 0, **more: Any) -> Any:
+    """FIRST and LAST: days ago."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    first_text, last_text = (f"{now - datetime.timedelta(days=d):%Y-%m-%dT%H:%M:%SZ}" for d in (first, last))
+    counts = {"allowed": flows, "audited": 0, "refused": 0, "unanswered": 0}
+    times = {"first": first_text, "last": last_text}
+    return {"from": source, "to": to, "protocol": "tcp", "port": port, **counts, **times, **more}
+
+
+def wide(
+    program: Program, *pairs: Any, policy: str = WIDE, days: int = 30, left_out: int = 0, settings: str = "{}\n"
+) -> dict[str, tuple[str, str, str]]:
+    snapshot = host(["0.0.0.0"])
+    flows = {"followed": days * DAY, "since": 0, "left_out": left_out, "pairs": list(pairs)}
+    snapshot["posture"] = {"version": 1, "hits": {"rules": []}, "flows": flows}
+    look(program, "hygiene", snapshot, policy, settings)
+    argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
+    done = program.call("check", *argv, "--json", "--only", "any-wider-than-seen", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    gone = ["rules for any that few use: some flows found no place in what was learned"]
+    assert [g["why"] for g in answer["not_checked"]] == (gone if left_out else [])
+    return {f["subject"]: (f["severity"], f["evidence"], f["remedy"]) for f in answer["findings"]}
+
+
+def test_few_peers(program: Program) -> None:
+    found = wide(
+        program,
+        pair(SHOP, WEB, 80, 60),
+        pair({"kind": "container", "name": "a b"}, WEB, 80, 40),
+        pair({"kind": "host"}, WEB, 80),  # needs no rule
+        pair(WEB, outside("2001:db8::1"), 53, protocol="udp"),
+        pair(outside("198.51.100.7"), WEB, 80, published=8080),
+        pair(WEB, outside("198.51.100.9"), 22),  # by no rule
+        pair(SHOP, {"kind": "container", "name": "other"}, 80, 100, allowed=0, refused=9),  # never passed
+    )
+    assert set(found) == {INGRESS, EGRESS, PUBLISH}
+    severity, evidence, remedy = found[INGRESS]
+    peers = '[{name: "a b"}, {project: shop, service: api}]'
+    assert severity == "low" and remedy == f"in web.yaml: {{from: {peers}, to: {{name: web}}, ports: [80/tcp]}}"
+    assert evidence == f"web.yaml:4: in 30 days in which flows were followed all its 100 flows were from {peers}"
+    assert found[EGRESS][2] == 'in web.yaml: {from: {name: web}, to: "2001:db8::1", ports: [443/tcp, 53/udp]}'
+    assert found[PUBLISH][0] == "info"
+    assert found[PUBLISH][2] == "in web.yaml: {from: 198.51.100.7, to: {}, port: [8080/tcp]}"
+
+
+def test_too_little_to_say(program: Program) -> None:
+    """Each lacks one thing that test_few_peers() has."""
+    few = [pair({"kind": "container", "name": f"c{n}"}, WEB, 80) for n in range(4)]
+    assert set(wide(program, *few[:3])) == {INGRESS}
+    assert not wide(program, *few)
+    assert not wide(program, pair(SHOP, WEB, 80), days=29)
+    assert not wide(program, pair(SHOP, WEB, 80, 99))
+    assert not wide(program, pair(SHOP, WEB, 80, 150, unanswered=51))
+    assert not wide(program, pair(SHOP, WEB, 80, first=29))
+    assert not wide(program, pair(SHOP, WEB, 80, first=99, last=31))
+    assert not wide(program, pair(SHOP, WEB, 80), left_out=1)
+    assert not wide(program, pair({"kind": "outside"}, WEB, 80))
+    assert not wide(program, pair({"kind": "outside", "address": "10.0.0.0/8"}, WEB, 80))
+    # To one that is gone, which the rule may have been for.
+    gone = {"kind": "container", "name": "old"}
+    assert not wide(program, pair(SHOP, WEB, 80), pair(outside("198.51.100.7"), gone, 80))
+
+
+def test_what_is_not_wide(program: Program) -> None:
+    for rule in ("{from: world, to: {}, ports: [80]}", "{from: any, to: any, ports: [80]}", "{from: {}, to: host}"):
+        policy = f"policy: front\nfor: {{name: web}}\nallow:\n  - {rule}\n"
+        assert not wide(program, pair(SHOP, WEB, 80), policy=policy)
+    denied = WIDE.replace("allow:", "deny:")
+    assert not wide(program, pair(SHOP, WEB, 80), policy=denied)
+
+
+def test_days_of_the_setting(program: Program) -> None:
+    one = pair(SHOP, WEB, 80, first=8)
+    assert set(wide(program, one, days=7, settings="check: {unused: 7d}\n")) == {INGRESS}
+    assert not wide(program, one, days=7, settings="check: {unused: 9d}\n")
+    assert not wide(program, one, days=99, settings="check: {unused: never}\n")
+
+
+def test_in_a_project_a_stranger_needs_its_own(program: Program) -> None:
+    """Selectors get the document's project: one without any is found by `*`."""
+    policy = 'policy: front\nfor: {project: "*"}\n---\npolicy: shop\nfor: {project: shop}\nallow:\n  - {from: any, to: {}}\n'
+    snapshot = host(["0.0.0.0"])
+    snapshot["containers"][0]["labels"] = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
+    lone = {"kind": "container", "name": "lone"}
+    flows = {"followed": 30 * DAY, "left_out": 0, "pairs": [pair(lone, SHOP, 80)]}
+    snapshot["posture"] = {"version": 1, "hits": {"rules": []}, "flows": flows}
+    found = look(program, "any-wider-than-seen", snapshot, policy)
+    assert found["any-wider-than-seen"]["remedy"] == 'in web.yaml: {from: {project: "*", name: lone}, to: {}}'

@@ -165,6 +165,33 @@ static void test_kept_at_the_end(void **state)
 	assert_int_equal(learn_table_len(d.learning.table), 300);
 }
 
+static void tick(bool follows, uint64_t ms)
+{
+	if (d.learning.followed_from)
+		d.learning.followed_from -= ms;
+	d.accepted.events = follows ? (struct flow_events *)&d : NULL;
+	daemon_learn_tick(&d);
+}
+
+/* From one look to the next, where flows were followed at both; a restart does not end it, forgetting does. */
+static void test_for_how_long_flows_were_followed(void **state)
+{
+	(void)state;
+	tick(true, 0);
+	tick(true, 300000);
+	tick(false, 300000);
+	tick(true, 300000);
+	tick(true, 60000);
+	assert_int_equal(d.learning.followed, 360);
+	d.accepted.events = NULL;
+	daemon_learn_done(&d);
+	d.learning = (struct learning) {.table = NULL};
+	daemon_learn_open(&d);
+	assert_int_equal(d.learning.followed, 360);
+	daemon_learn_forget(&d);
+	assert_int_equal(d.learning.followed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +202,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_written_is_tried_again, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_kept_at_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_for_how_long_flows_were_followed, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ from typing import Any, Callable
 TESTS = Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
 
+import packets  # noqa: E402
 import plane  # noqa: E402
 from bed import Bed, container  # noqa: E402
 from engine import network_event  # noqa: E402
@@ -159,7 +160,7 @@ def follow(size: Size, name: str, watch: list[str]) -> Figure:
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": flood_of_refusals,
     "flows": flows_that_pass,
-} | plane.BENCHMARKS
+} | plane.BENCHMARKS | packets.BENCHMARKS
 
 
 def main() -> int:

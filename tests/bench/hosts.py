@@ -1,0 +1,261 @@
+"""Hosts for packets to go through: a namespace each, with a container at a port of one bridge; another bridge, and one that
+stands for the way outside, have no ports, so that what is sent there was forwarded and costs nothing more.
+
+    veth0 -> br-front 172.18.0.1    br-back 172.19.0.1 -> db 172.19.0.2
+             web 172.18.0.3         eth0    192.0.2.1  -> outside 192.0.2.9
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+from place import DIES_WITH_US, Daemon, Namespace
+
+WEB, DB, OUTSIDE, HOST = "172.18.0.3", "172.19.0.2", "192.0.2.9", "192.0.2.1"
+PORT = 5432  # of db, and outside
+SPORT = 1024
+BRIDGES = {"br-front": ("172.18.0.1/16", 0x0A), "br-back": ("172.19.0.1/16", 0x0B), "eth0": (f"{HOST}/24", 0x0C)}
+# Conntrack works, as it does wherever an engine is, and no rule is in the way of any packet.
+TRACK = "table inet track {\n chain unused {\n  ct state new\n }\n}\n"
+SYSCTLS = [
+    "net.ipv4.ip_forward=1",
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv6.conf.all.disable_ipv6=1",
+    "net.ipv6.conf.default.disable_ipv6=1",
+    "net.netfilter.nf_conntrack_udp_timeout=600",
+    "net.netfilter.nf_conntrack_udp_timeout_stream=600",
+]
+
+
+def mac(address: str) -> str:
+    return "02:42:" + ":".join(f"{int(n):02x}" for n in address.split("."))
+
+
+def bridge_mac(name: str) -> str:
+    return f"02:00:00:00:00:{BRIDGES[name][1]:02x}"
+
+
+def cpu() -> str:
+    """Packets are sent on the last one; what else there is to do may be done on the others."""
+    return str(sorted(os.sched_getaffinity(0))[-1])
+
+
+class Host:
+    """Without rules, until some are given."""
+
+    def __init__(self, stack: contextlib.ExitStack, filter_bridged: bool = True) -> None:
+        self.space = Namespace()
+        stack.callback(self.space.close)
+        self.inside = Namespace()
+        stack.callback(self.inside.close)
+        self.stack = stack
+        for setting in [*SYSCTLS, f"net.bridge.bridge-nf-call-iptables={int(filter_bridged)}"]:
+            self.space.run("sysctl", "-qw", setting)
+        self.ip(
+            *self.bridges(),
+            f"link add veth0 type veth peer name eth0 netns {self.inside.pid}",
+            "link set veth0 master br-front up",
+            f"neigh add {DB} lladdr {mac(DB)} nud permanent dev br-back",
+            f"neigh add {OUTSIDE} lladdr 02:00:00:00:00:09 nud permanent dev eth0",
+            "route add default via 192.0.2.9",
+        )
+        self.inside.run("ip", "link", "set", "eth0", "address", mac(WEB), "up")
+        self.nft(TRACK)
+
+    @staticmethod
+    def bridges() -> Iterator[str]:
+        for name, (address, _) in BRIDGES.items():
+            yield f"link add {name} address {bridge_mac(name)} type bridge mcast_snooping 0"
+            yield f"addr add {address} dev {name}"
+            yield f"link set {name} up"
+
+    def ip(self, *commands: str) -> None:
+        self.feed("".join(f"{c}\n" for c in commands), "ip", "-batch", "-")
+
+    def nft(self, text: str) -> None:
+        self.feed(text, "nft", "-f", "-")
+
+    def feed(self, text: str, *argv: str) -> None:
+        done = subprocess.run(self.space.argv(*argv), input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{argv}: {done.stderr[:2000]}"
+
+    # ---- quaywall ----
+
+    def enforce(self, policy: str, snapshot: dict[str, Any], settings: str = "") -> Daemon:
+        """What the program makes of it, and leaves behind."""
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="quaywall-bench.")))
+        daemon = Daemon(self.space, folder)
+        daemon.policy(policy)
+        daemon.snapshot.write_text(json.dumps(snapshot), encoding="utf-8")
+        (folder / "settings.yaml").write_text(settings, encoding="utf-8")
+        files = ["--policies", str(daemon.policies), "--snapshot", str(daemon.snapshot)]
+        daemon.verb("run", "--once", "--config", str(folder / "settings.yaml"), *files)
+        return daemon
+
+    # ---- packets ----
+
+    def sent_to(self, device: str) -> int:
+        """Packets that were forwarded there: the bridge, as it has no port, counts them as dropped."""
+        found = json.loads(self.space.run("ip", "-j", "-s", "link", "show", device))[0]["stats64"]["tx"]
+        return int(found["packets"]) + int(found["dropped"])
+
+    def stream(self, to: str = DB, *, arrives: bool = True, **traffic: Any) -> Stream:
+        return self.stack.enter_context(Stream(self, to, arrives, traffic))
+
+    def establish(self, to: str = DB, answers_to: str = WEB) -> None:
+        """One flow, with a packet there and three back, from a port of the other bridge, which then goes."""
+        device = "br-back" if to == DB else "eth0"
+        with Stream(self, to, True, {}) as first:
+            first.burst(1)
+        self.ip(
+            "link add behind type veth peer name behind1",
+            f"link set behind master {device} up",
+            "link set behind1 up",
+        )
+        back = {"smac": mac(DB), "dmac": bridge_mac(device), "saddr": to, "sport": PORT, "dport": SPORT}
+        with Stream(self, answers_to, False, back, "behind") as answers:
+            answers.burst(3)
+        self.ip("link del behind")
+        found = self.space.run("conntrack", "-L", "-p", "udp")
+        assert "[ASSURED]" in found, found
+
+
+class Stream:
+    """Packets from web, a burst at a time, on a CPU that is theirs. All must have arrived when it ends."""
+
+    def __init__(self, host: Host, to: str, arrives: bool, traffic: dict[str, Any], device: str = "veth0") -> None:
+        argv = ["taskset", "--cpu-list", cpu(), str(Path(os.environ["QUAYWALL_BUILD"]) / "tests/bench/bench_inject")]
+        keys = {"dmac": bridge_mac("br-front"), "saddr": WEB, "daddr": to, "sport": SPORT, "dport": PORT} | traffic
+        argv += [device, *(f"{k}={v}" for k, v in keys.items())]
+        self.host = host
+        self.device = ("br-back" if to == DB else "eth0") if arrives else None
+        self.sent = 0
+        self.before = host.sent_to(self.device) if self.device else 0
+        self.process = subprocess.Popen(
+            [*DIES_WITH_US, *host.space.argv(*argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def burst(self, packets: int) -> float:
+        """Nanoseconds a packet."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{packets}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"inject ended: {self.process.wait()}"
+        self.sent += packets
+        return float(line)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+        if self.device and not kind:
+            arrived = self.host.sent_to(self.device) - self.before
+            assert arrived >= self.sent, f"of {self.sent} packets {arrived} were forwarded"
+
+
+# ---- what stands where quaywall would ----
+
+
+def many_containers(number: int) -> dict[str, Any]:
+    """A snapshot: web and NUMBER - 1 more of its kind in front, db behind."""
+    first = ipaddress.IPv4Address(WEB)
+    networks = [
+        {"id": "n1", "name": "shop_front", "driver": "bridge", "bridge": "br-front", "subnets": ["172.18.0.0/16"]},
+        {"id": "n2", "name": "shop_back", "driver": "bridge", "bridge": "br-back", "subnets": ["172.19.0.0/16"]},
+    ]
+    containers, endpoints = [], []
+
+    def add(name: str, service: str, network: str, address: str) -> None:
+        labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": service}
+        containers.append({"id": f"c-{name}", "name": name, "image": "busybox", "labels": labels})
+        endpoints.append(
+            {
+                "id": f"e-{name}",
+                "network": network,
+                "container": f"c-{name}",
+                "name": name,
+                "addr4": address,
+                "mac": mac(address),
+            }
+        )
+
+    add("shop-db-1", "db", "n2", DB)
+    for i in range(number):
+        add(f"shop-web-{i + 1}", "web", "n1", str(first + i))
+    return {
+        "quaywall_snapshot": 1,
+        "engine": {"id": "", "name": "Docker Engine", "version": "20.10.24", "api_version": "1.41"},
+        "networks": networks,
+        "containers": containers,
+        "endpoints": endpoints,
+        "interfaces": [{"name": "eth0", "index": 2, "addrs": [f"{HOST}/24"]}],
+    }
+
+
+def policy(ports: Iterable[str]) -> str:
+    """Each port is an element for each container that may use it."""
+    return (
+        "policy: shop\nfor: {project: shop}\n"
+        f"allow: [{{from: {{service: web}}, to: {{service: db}}, ports: [{', '.join(ports)}]}}]\n"
+    )
+
+
+def udp_ports(number: int) -> list[str]:
+    return [f"{PORT + i}/udp" for i in range(number)]
+
+
+def chain(*rules: str, before: str = "") -> str:
+    body = "".join(f"  {r}\n" for r in ("type filter hook forward priority -10; policy drop;", *rules))
+    return f"table inet peer {{\n{before} chain forward {{\n{body} }}\n}}\n"
+
+
+def others(number: int) -> list[tuple[str, int]]:
+    """Who may reach db, and by which port, one to a rule: web last."""
+    first = ipaddress.IPv4Address("172.18.100.0")
+    return [(str(first + i), PORT) for i in range(number - 1)] + [(WEB, PORT)]
+
+
+def linear(number: int) -> str:
+    return chain(
+        "ct state established,related accept",
+        *(f"ip saddr {a} ip daddr {DB} udp dport {p} counter accept" for a, p in others(number)),
+    )
+
+
+def map_and_linear(number: int) -> str:
+    """A map that leads to a chain for each container, and its rules there one after the other."""
+    rules = "".join(f"  ip saddr {a} udp dport {p} counter accept\n" for a, p in others(number))
+    before = f" chain to_db {{\n{rules}  drop\n }}\n"
+    return chain("ct state established,related accept", f"ip daddr vmap {{ {DB} : jump to_db }}", before=before)
+
+
+def one_map(sources: int, ports: int) -> str:
+    """The least that judges by both ends and the port: each combination is an element with its verdict."""
+    first = ipaddress.IPv4Address(WEB)
+    items = (f"{first + i} . {DB} . udp . {PORT + p} : accept" for i in range(sources) for p in range(ports))
+    before = (
+        " map flows {\n  type ipv4_addr . ipv4_addr . inet_proto . inet_service : verdict\n"
+        f"  elements = {{ {', '.join(items)} }}\n }}\n"
+    )
+    return chain(
+        "ct state established,related accept",
+        "ip saddr . ip daddr . meta l4proto . th dport vmap @flows",
+        before=before,
+    )
+
+
+def iptables(number: int) -> str:
+    rules = "".join(f"-A FORWARD -s {a} -d {DB} -p udp --dport {p} -j ACCEPT\n" for a, p in others(number))
+    established = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+    return f"*filter\n:INPUT ACCEPT\n:FORWARD DROP\n:OUTPUT ACCEPT\n{established}{rules}COMMIT\n"

@@ -1,0 +1,122 @@
+"""What a packet costs, in nanoseconds of CPU time, with quaywall's rules and with others in their place. See hosts.py for the
+way that it goes, and inject.c for how it gets there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ipaddress
+from dataclasses import replace
+from typing import Any, Callable
+
+import hosts
+from figures import Figure, Size, interleave, medians, ratios
+from hosts import Host
+
+FLOWS = 65_536
+SMALL = 10  # endpoints, and policies' elements
+
+
+def quaywall(stack: contextlib.ExitStack, endpoints: int, elements: int, settings: str = "") -> Host:
+    """ENDPOINTS containers, each of which has as many ports of db's as give so many elements."""
+    host = Host(stack)
+    ports = hosts.udp_ports(elements // endpoints)
+    host.enforce(hosts.policy(ports), hosts.many_containers(endpoints), settings)
+    return host
+
+
+def bind(host: Host, endpoints: int) -> None:
+    """As though all of them were at the port that packets come by: a bridge has 1,023 ports at most."""
+    first = ipaddress.IPv4Address(hosts.WEB)
+    own = (f"veth0 . {hosts.mac(str(first + i))} . {first + i}" for i in range(1, endpoints))
+    host.nft(f"add element bridge quaywall own4 {{ {', '.join(own)} }}\n")
+    host.ip("link set veth0 type bridge_slave learning off")
+
+
+def sender(host: Host, size: Size, warm: int = 1000, **traffic: Any) -> Callable[[], float]:
+    stream = host.stream(**traffic)
+    stream.burst(warm)
+    return functools.partial(stream.burst, size.packets)
+
+
+def ruled(stack: contextlib.ExitStack, text: str, *argv: str) -> Host:
+    host = Host(stack)
+    host.feed(text, *(argv or ("nft", "-f", "-")))
+    return host
+
+
+Alternative = tuple[str, Callable[[int], str], tuple[str, ...]]
+ALTERNATIVES: list[Alternative] = [
+    ("linear nft rules", hosts.linear, ()),
+    ("linear rules of iptables-nft", hosts.iptables, ("iptables-nft-restore",)),
+    ("linear rules of iptables-legacy", hosts.iptables, ("iptables-legacy-restore",)),
+    ("a verdict map, then linear rules", hosts.map_and_linear, ()),
+]
+
+
+def flatness(size: Size) -> list[Figure]:
+    """Every packet is the first of its flow, as none is answered, so that each is judged by all of the rules."""
+    large = f"{size.endpoints:,} endpoints x {size.elements:,} elements"
+    with contextlib.ExitStack() as stack:
+        few = quaywall(stack, SMALL, SMALL)
+        many = quaywall(stack, size.endpoints, size.elements)
+        found = interleave(size, {"few": sender(few, size), "many": sender(many, size)})
+    name = f"a packet at {large} / at 10 x 10, one flow"
+    ours = Figure(name, "x", ratios(found["many"], found["few"]), 1.02, medians(found))
+    return [ours, scattered(size, large), *(growth(size, *a) for a in ALTERNATIVES)]
+
+
+def growth(size: Size, name: str, text: Callable[[int], str], argv: tuple[str, ...]) -> Figure:
+    """Of what a user would pick instead. The large one takes so long that an eighth of the packets will do."""
+    with contextlib.ExitStack() as stack:
+        few = ruled(stack, text(SMALL), *argv).stream()
+        many = ruled(stack, text(size.rules), *argv).stream()
+        variants = {
+            "few": functools.partial(few.burst, size.packets),
+            "many": functools.partial(many.burst, size.packets // 8),
+        }
+        found = interleave(replace(size, repeats=7, bursts=2), variants)
+    return Figure(f"beside: {size.rules:,} / 10 {name}", "x", ratios(found["many"], found["few"]), None, medians(found))
+
+
+def scattered(size: Size, large: str) -> Figure:
+    """The same of flows in an order that no cache holds."""
+    flows = FLOWS if not size.smoke else 1024
+    few = {"warm": flows, "flows": flows, "sources": SMALL}
+    many = {"warm": flows, "flows": flows, "sources": size.endpoints, "ports": size.elements // size.endpoints}
+    with contextlib.ExitStack() as stack:
+        hosts_of = {"few": quaywall(stack, SMALL, SMALL), "many": quaywall(stack, size.endpoints, size.elements)}
+        bind(hosts_of["few"], SMALL)
+        bind(hosts_of["many"], size.endpoints)
+        for name in ("few, no rules", "many, no rules"):
+            hosts_of[name] = Host(stack)
+            hosts_of[name].ip("link set veth0 type bridge_slave learning off")
+        variants = {n: sender(h, size, **(many if "many" in n else few)) for n, h in hosts_of.items()}
+        found = interleave(size, variants)
+    name = f"the same, {flows:,} flows of all endpoints at random"
+    return Figure(name, "x", ratios(found["many"], found["few"]), 1.30, medians(found))
+
+
+def surcharge(size: Size) -> list[Figure]:
+    """Above forwarding alone, against the least that could judge the same."""
+    ports = max(size.elements // size.endpoints, 1)
+    with contextlib.ExitStack() as stack:
+        variants = {
+            "no rules": Host(stack),
+            "quaywall": quaywall(stack, size.endpoints, size.elements),
+            "one map": ruled(stack, hosts.one_map(size.endpoints, ports)),
+            "one rule": ruled(stack, hosts.linear(1)),
+            "quaywall, counters: false": quaywall(stack, size.endpoints, size.elements, "counters: false\n"),
+            "quaywall, antispoof: false": quaywall(stack, size.endpoints, size.elements, "antispoof: false\n"),
+        }
+        found = interleave(size, {n: sender(h, size) for n, h in variants.items()})
+    plain = found["no rules"]
+    values = [(a - p) / (b - p) for a, b, p in zip(found["quaywall"], found["one map"], plain)]
+    name = "what quaywall adds to a packet / what one verdict map adds"
+    return [Figure(name, "x", values, 1.4, medians(found))]
+
+
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
+    "flatness": flatness,
+    "surcharge": surcharge,
+}

@@ -12,6 +12,7 @@
 #include "quaywall/mem.h"
 #include "quaywall/reconcile.h"
 #include "loop.h"
+#include "overlay.h"
 #include "world.h"
 
 #define STOP_SECONDS 2
@@ -106,6 +107,8 @@ static void look(struct checker *c)
 		in.posture = c->result.posture;
 		check_run(&in, &c->result.report);
 		json_object_del(c->result.posture, "flows");
+		if (compile_watches_overlay(w.compiled))
+			c->result.overlay = overlay_series_now(w.model);
 	}
 	c->result.took_us = loop_now_us() - began - c->result.posture_us;
 	world_drop(&w, NULL);
@@ -186,5 +189,6 @@ void checker_result_done(struct checker_result *r)
 {
 	check_report_done(&r->report);
 	json_decref(r->posture);
-	r->posture = NULL;
+	json_decref(r->overlay);
+	r->posture = r->overlay = NULL;
 }

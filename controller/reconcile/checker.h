@@ -30,7 +30,8 @@ struct checker_input {
 struct checker_result {
 	struct check_report report;
 	json_t *posture; /* the new one; where it could not be had, that of before, or one of gaps */
-	bool asked;	 /* and it was had */
+	json_t *overlay;     /* overlay_series(), where there is an overlay network; or NULL */
+	bool asked;	     /* and it was had */
 	uint64_t posture_us; /* that took */
 	uint64_t took_us;    /* the rest */
 };

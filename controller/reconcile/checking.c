@@ -156,6 +156,9 @@ static void settle(struct checking *c, struct checker_result *r)
 	json_decref(c->posture);
 	c->posture = r->posture;
 	r->posture = NULL;
+	json_decref(c->overlay);
+	c->overlay = r->overlay;
+	r->overlay = NULL;
 	if (r->asked)
 		c->asked_at = c->started;
 }
@@ -286,6 +289,7 @@ void daemon_check_done(struct daemon *d)
 	if (checker_stop(running))
 		host_diag_close(c->diag);
 	check_report_done(&c->report);
+	json_decref(c->overlay);
 	json_decref(c->posture);
 	free(c->error);
 }

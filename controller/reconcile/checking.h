@@ -21,6 +21,7 @@ struct checking {
 	uint64_t asked_at;   /* when the engine was asked last, ms; 0: never */
 	uint64_t containers; /* which there were then */
 	json_t *posture;     /* NULL: none yet */
+	json_t *overlay;     /* as checker_result has it */
 
 	struct check_report report;
 	time_t at; /* of the report; 0: there is none yet */

@@ -81,3 +81,78 @@ void reconcile_overlay_traffic(json_t *host)
 				      json_pack("{s:s, s:o}", "part", "overlay", "why",
 						reconcile_json_text(error_text(&err))));
 }
+
+/* ---- metrics ---- */
+
+static json_int_t number(const json_t *entry, const char *key)
+{
+	return json_integer_value(json_object_get(entry, key));
+}
+
+static const char *text(const json_t *entry, const char *key)
+{
+	const char *value = json_string_value(json_object_get(entry, key));
+
+	return value ? value : "";
+}
+
+static void count_on(json_t *series, const json_t *t)
+{
+	json_int_t last = number(series, "last");
+
+	json_object_set_new(series, "packets",
+			    json_integer(number(series, "packets") + number(t, "packets")));
+	json_object_set_new(series, "bytes",
+			    json_integer(number(series, "bytes") + number(t, "bytes")));
+	json_object_set_new(series, "last",
+			    json_integer(last > number(t, "last") ? last : number(t, "last")));
+}
+
+/* BY: series by their key; LIST: the same, as they came. */
+static void add_series(json_t *by, json_t *list, const struct model_network *network,
+		       const json_t *t)
+{
+	bool stranger = !strcmp(text(t, "kind"), "others");
+	const char *peer = stranger || !network ? "" : text(t, "peer");
+	const char *kind = stranger ? "stranger" : text(t, "kind");
+	bool full = json_array_size(list) >= OVERLAY_SERIES;
+	json_t *name = reconcile_json_text(network && !full ? network->name : "");
+	CLEANUP_FREE char *key = mem_printf("%s %s %s %s", text(t, "way"), kind, full ? "" : peer,
+					    json_string_value(name));
+	json_t *series = json_object_get(by, key);
+
+	if (!series) {
+		series = json_pack("{s:O, s:s, s:s, s:s}", "network", name, "peer",
+				   full ? "" : peer, "direction", text(t, "way"), "kind", kind);
+		json_array_append(list, series);
+		json_object_set_new(by, key, series);
+	}
+	json_decref(name);
+	count_on(series, t);
+}
+
+json_t *overlay_series(const struct model *m, const json_t *traffic)
+{
+	json_t *by = json_object(), *list = json_array();
+
+	for (size_t i = 0; i < json_array_size(traffic); i++) {
+		const json_t *t = json_array_get(traffic, i);
+
+		/* One that only waits to be forgotten, as others have its place. */
+		if (number(t, "packets"))
+			add_series(by, list, model_network_of_vni(m, (uint32_t)number(t, "vni")),
+				   t);
+	}
+	json_decref(by);
+	return list;
+}
+
+json_t *overlay_series_now(const struct model *m)
+{
+	CLEANUP_NFT struct nft *n = NULL;
+	CLEANUP_JSON json_t *traffic = NULL;
+
+	if (nft_open(-1, &n, NULL) == 0)
+		overlay_traffic(n, time(NULL), &traffic, NULL);
+	return overlay_series(m, traffic);
+}

@@ -350,9 +350,39 @@ static void add_findings(struct daemon *d, struct buf *out)
 	      (double)d->checking.at);
 }
 
+static void add_wire(struct daemon *d, struct buf *out, const char *name, enum metrics_type type,
+		     const char *key, const char *help)
+{
+	const json_t *list = d->checking.overlay;
+
+	metrics_begin(out, name, type, help);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		static const char *const names[] = {"network", "peer", "direction", "kind"};
+		const json_t *entry = json_array_get(list, i);
+		struct metrics_label labels[ARRAY_SIZE(names)];
+
+		for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+			labels[n] = (struct metrics_label) {
+				names[n], json_string_value(json_object_get(entry, names[n]))};
+		metrics_count(out, name, labels, ARRAY_SIZE(labels),
+			      (uint64_t)json_integer_value(json_object_get(entry, key)));
+	}
+}
+
+/* As the checks saw them last: there can be too many to be read in the loop. */
+static void add_overlay(struct daemon *d, struct buf *out)
+{
+	add_wire(d, out, PREFIX "overlay_datagrams_total", METRICS_COUNTER, "packets",
+		 "VXLAN datagrams of overlay networks, as the checks saw them last.");
+	add_wire(d, out, PREFIX "overlay_bytes_total", METRICS_COUNTER, "bytes", "Their bytes.");
+	add_wire(d, out, PREFIX "overlay_last_timestamp_seconds", METRICS_GAUGE, "last",
+		 "When the last of them was seen, since unix epoch.");
+}
+
 static void (*const sections[])(struct daemon *d, struct buf *out) = {
-	add_build,    add_process, add_state, add_policies, add_kernel, add_engine, add_world,
-	add_verdicts, add_rules,   add_log,   add_flows,    add_output, add_alerts, add_findings,
+	add_build,  add_process, add_state,    add_policies, add_kernel,
+	add_engine, add_world,	 add_verdicts, add_rules,    add_log,
+	add_flows,  add_output,	 add_alerts,   add_findings, add_overlay,
 };
 
 void daemon_scrape_text(struct daemon *d, struct buf *out)

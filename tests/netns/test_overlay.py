@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -11,7 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from place import Daemon, Namespace  # noqa: E402
+from place import POLICY, Daemon, Namespace, eventually  # noqa: E402
+from test_metrics import WHERE, scrape, settings  # noqa: E402
 
 PLAIN, SECRET, NOBODYS = 4097, 4098, 5000
 HOST, PEER, OTHER = {4: "192.0.2.1", 6: "fd00:99::1"}, {4: "192.0.2.2", 6: "fd00:99::2"}, {4: "192.0.2.3", 6: "fd00:99::3"}
@@ -120,6 +122,35 @@ def wire(daemon: Daemon) -> Iterator[Wire]:
     made = Wire(daemon)
     yield made
     made.close()
+
+
+def metrics(wire: Wire) -> dict[tuple[str, ...], list[float]]:
+    """Datagrams, bytes and the last time by network, peer, direction and kind."""
+    found: dict[tuple[str, ...], list[float]] = {}
+    for line in scrape(wire.daemon).splitlines():
+        if line.startswith("quaywall_overlay_"):
+            labels = tuple(re.findall(r'="([^"]*)"', line))
+            found.setdefault(labels, []).append(float(line.rpartition(" ")[2]))
+    return found
+
+
+def test_metrics(wire: Wire) -> None:
+    """By the names of networks; hosts that are no peers are one, however many."""
+    began = time.time()
+    settings(wire.daemon, f'metrics: {{listen: "{WHERE}"}}')
+    wire.daemon.start()
+    assert wire.arrive(True) == ALL and wire.arrive(False) == ALL
+    wanted: dict[tuple[str, ...], float] = {}
+    for direction in ("in", "out"):
+        wanted["", "", direction, "stranger"] = 4  # of both families, and both others
+        for network in ("plain", "secret"):
+            wanted[network, "", direction, "stranger"] = 2
+            for f in (4, 6):
+                wanted[network, PEER[f], direction, "clear"] = 1
+    wire.daemon.policy(POLICY.replace("5433", "5434"))
+    assert eventually(lambda: {key: value[0] for key, value in metrics(wire).items()} == wanted, 20), metrics(wire)
+    for packets, size, last in metrics(wire).values():
+        assert 50 * packets < size < 200 * packets and began - 2 < last < time.time() + 2
 
 
 ALL = {(who, vni) for who in ("peer", "other") for vni in (PLAIN, SECRET, NOBODYS)}

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "quaywall/host.h"
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
@@ -66,6 +67,20 @@ static void add_sysctls(json_t *doc)
 		add_sysctls_of(sysctls, json_string_value(json_object_get(
 						json_array_get(interfaces, i), "name")));
 	json_object_set_new(doc, "sysctl", sysctls);
+}
+
+void host_posture_refresh(json_t *posture)
+{
+	static const char *const names[] = {
+		"net/bridge/bridge-nf-call-iptables",
+		"net/bridge/bridge-nf-call-ip6tables",
+	};
+	json_t *sysctls = json_object_get(posture, "sysctl");
+
+	for (size_t i = 0; sysctls && i < ARRAY_SIZE(names); i++) {
+		json_object_del(sysctls, names[i]);
+		add_sysctl(sysctls, names[i]);
+	}
 }
 
 /* ---- interfaces ---- */

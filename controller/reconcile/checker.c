@@ -52,7 +52,7 @@ static json_t *of_engine(const struct settings *s, struct host_diag *diag, bool 
 }
 
 /* One that an engine gave a while ago tells more than that it does not answer now. */
-static void find_posture(struct checker *c, const struct settings *s)
+static void renew_posture(struct checker *c, const struct settings *s)
 {
 	uint64_t began = loop_now_us();
 	bool had = true;
@@ -72,6 +72,14 @@ static void find_posture(struct checker *c, const struct settings *s)
 	}
 	json_decref(c->result.posture);
 	c->result.posture = now;
+}
+
+static void find_posture(struct checker *c, const struct settings *s)
+{
+	renew_posture(c, s);
+	/* What was switched since, as for a first policy, is not to look as if it had not been. */
+	if (!c->in.options->snapshot)
+		host_posture_refresh(json_object_get(c->result.posture, "host"));
 }
 
 /* What this daemon has kept. Of flows there can be many: they are read where something will come of it. */

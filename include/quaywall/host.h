@@ -97,6 +97,9 @@ void host_diag_close(struct host_diag *d); /* NULL is fine */
  */
 json_t *host_posture(const char *docker, struct host_diag *diag);
 
+/* Reads of POSTURE, which host_posture() made, those switches anew that the daemon itself changes. May be NULL. */
+void host_posture_refresh(json_t *posture);
+
 static inline void host_cleanup(struct host **h)
 {
 	host_close(*h);

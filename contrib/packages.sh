@@ -4,7 +4,7 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-d
 	libjansson-dev libcurl4-openssl-dev libcmocka-dev libseccomp-dev libmicrohttpd-dev"
 bed_packages="python3 python3-yaml nftables iptables iproute2 util-linux mount"
 test_packages="clang clang-format-14 python3-pytest conntrack debootstrap openssl systemd libclang-rt-dev
-	chromium chromium-driver python3-selenium graphviz tidy strace valgrind"
+	chromium chromium-driver python3-selenium graphviz tidy strace valgrind python3-jsonschema"
 
 installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -76,6 +76,15 @@ install_unstarted() {
 	install_idle "$2" || status=$?
 	disable "$2.service"
 	return $status
+}
+
+# install_npm: unless the machine has it already, of whatever origin: Debian's conflicts with others. For the one thing
+# that tests take from npm's registry, see tests/cli/sarif_schema.py.
+install_npm() {
+	! command -v npm >/dev/null || return 0
+	echo "installing from Debian: npm"
+	apt-get update -q </dev/null
+	apt_install npm
 }
 
 # load_bridge_filter: br_netfilter for the namespaces of the engines. Where it was not loaded before, the

@@ -8,8 +8,11 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import sarif_schema
 from program import Program
 
+VALIDATOR = jsonschema.Draft4Validator  # as the schema asks for
 ROOT = Path(__file__).resolve().parents[2]
 FINDING_KEYS = {"id", "group", "severity", "title", "subject", "evidence", "why", "remedy", "suppressed"}
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
@@ -111,6 +114,7 @@ def test_suppressed(program: Program) -> None:
     assert "  quiet     container-ungoverned  lone: a container is free in both directions; by design\n" in text
     assert text.endswith("\nno findings; 1 suppressed by the settings\n")
     sarif = json.loads(program.offline("check", *ONLY, *config, "--format", "sarif"))
+    check_sarif(sarif)
     (result,) = sarif["runs"][0]["results"]
     assert result["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "by design"}]
     assert "<skipped" in program.offline("check", *ONLY, *config, "--format", "junit")
@@ -136,7 +140,7 @@ def test_expired_and_unknown(program: Program) -> None:
     assert by_id["suppression-unknown"]["subject"] == "no-such-check"
 
 
-# ---- SARIF: the schema is not to be had offline, so what section 3 of the standard requires is held here
+# ---- SARIF: by its schema, and by what section 3 of the standard requires besides
 
 
 def require(value: Any, *keys: str) -> None:
@@ -169,6 +173,8 @@ def check_result(result: Any, rules: Any) -> None:
 
 
 def check_sarif(log: Any) -> None:
+    faults = [f"{list(e.absolute_path)}: {e.message}" for e in VALIDATOR(sarif_schema.schema()).iter_errors(log)]
+    assert not faults, faults
     require(log, "$schema", "version", "runs")  # 3.13
     assert set(log) == {"$schema", "version", "runs"} and log["version"] == "2.1.0"
     (run,) = log["runs"]
@@ -196,6 +202,16 @@ def test_sarif(program: Program) -> None:
     assert len(log["runs"][0]["results"]) == len(program.json("check", code=1)["findings"])
     done = program.call(*hostile(program), "--format", "sarif")
     check_sarif(json.loads(done.stdout))
+
+
+def test_the_schema_tells_what_is_wrong(program: Program) -> None:
+    log = json.loads(program.offline("check", "--format", "sarif", code=1))
+    validator = VALIDATOR(sarif_schema.schema())
+    for key, value in (("level", "fatal"), ("ruleId", 7), ("kind", "finding"), ("unheard", 1), ("message", {})):
+        broken = json.loads(json.dumps(log))
+        broken["runs"][0]["results"][0][key] = value
+        assert list(validator.iter_errors(broken)), key
+    assert list(validator.iter_errors({"version": "2.1.0"}))
 
 
 # ---- JUnit

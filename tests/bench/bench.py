@@ -24,6 +24,7 @@ sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
 
 import packets  # noqa: E402
 import plane  # noqa: E402
+import taxes  # noqa: E402
 from bed import Bed, container  # noqa: E402
 from engine import network_event  # noqa: E402
 from figures import FULL, SMOKE, Figure, Size  # noqa: E402
@@ -160,7 +161,7 @@ def follow(size: Size, name: str, watch: list[str]) -> Figure:
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": flood_of_refusals,
     "flows": flows_that_pass,
-} | plane.BENCHMARKS | packets.BENCHMARKS
+} | plane.BENCHMARKS | packets.BENCHMARKS | taxes.BENCHMARKS
 
 
 def main() -> int:

@@ -14,11 +14,14 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, TypeVar
 
 from place import DIES_WITH_US, Daemon, Namespace
 
+HERE = Path(__file__).resolve().parent
 WEB, DB, OUTSIDE, HOST = "172.18.0.3", "172.19.0.2", "192.0.2.9", "192.0.2.1"
+BESIDE = "172.18.0.4"
+OUTSIDE_MAC = "02:00:00:00:00:09"
 PORT = 5432  # of db, and outside
 SPORT = 1024
 BRIDGES = {"br-front": ("172.18.0.1/16", 0x0A), "br-back": ("172.19.0.1/16", 0x0B), "eth0": (f"{HOST}/24", 0x0C)}
@@ -43,6 +46,10 @@ def bridge_mac(name: str) -> str:
     return f"02:00:00:00:00:{BRIDGES[name][1]:02x}"
 
 
+def bridge_to(address: str) -> str:
+    return "br-back" if address == DB else "eth0"
+
+
 def cpu() -> str:
     """Packets are sent on the last one; what else there is to do may be done on the others."""
     return str(sorted(os.sched_getaffinity(0))[-1])
@@ -64,7 +71,7 @@ class Host:
             f"link add veth0 type veth peer name eth0 netns {self.inside.pid}",
             "link set veth0 master br-front up",
             f"neigh add {DB} lladdr {mac(DB)} nud permanent dev br-back",
-            f"neigh add {OUTSIDE} lladdr 02:00:00:00:00:09 nud permanent dev eth0",
+            f"neigh add {OUTSIDE} lladdr {OUTSIDE_MAC} nud permanent dev eth0",
             "route add default via 192.0.2.9",
         )
         self.inside.run("ip", "link", "set", "eth0", "address", mac(WEB), "up")
@@ -87,6 +94,16 @@ class Host:
         done = subprocess.run(self.space.argv(*argv), input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{argv}: {done.stderr[:2000]}"
 
+    def beside(self) -> str:
+        """Another container, at a port of web's bridge, that throws away what it gets. Its address."""
+        self.ip(
+            f"link add veth1 type veth peer name sink address {mac(BESIDE)}",
+            "link set veth1 master br-front up",
+            "link set sink up",
+        )
+        self.space.run("bridge", "fdb", "replace", mac(BESIDE), "dev", "veth1", "master", "static")
+        return BESIDE
+
     # ---- quaywall ----
 
     def enforce(self, policy: str, snapshot: dict[str, Any], settings: str = "") -> Daemon:
@@ -100,6 +117,10 @@ class Host:
         daemon.verb("run", "--once", "--config", str(folder / "settings.yaml"), *files)
         return daemon
 
+    def engine_rules(self, generation: str) -> None:
+        """Those of an engine with our two bridges, a port that web publishes, and the default bridge: of a real one."""
+        self.feed((HERE / f"engine-{generation}.rules").read_text(encoding="utf-8"), "iptables-nft-restore")
+
     # ---- packets ----
 
     def sent_to(self, device: str) -> int:
@@ -107,61 +128,91 @@ class Host:
         found = json.loads(self.space.run("ip", "-j", "-s", "link", "show", device))[0]["stats64"]["tx"]
         return int(found["packets"]) + int(found["dropped"])
 
-    def stream(self, to: str = DB, *, arrives: bool = True, **traffic: Any) -> Stream:
-        return self.stack.enter_context(Stream(self, to, arrives, traffic))
+    def stream(self, to: str = DB, arrives_at: str | None = None, **traffic: Any) -> Stream:
+        """ARRIVES_AT "": nothing is to arrive."""
+        arrives_at = bridge_to(to) if arrives_at is None else arrives_at
+        return self.stack.enter_context(Stream(self, to, traffic, arrives_at))
+
+    def neighbour(self) -> Namespace:
+        """Someone at OUTSIDE, and web as one who can speak: for what takes more than packets one way."""
+        found = Namespace()
+        self.stack.callback(found.close)
+        self.ip(
+            f"link add up0 type veth peer name eth0 netns {found.pid}",
+            "link set up0 master eth0 up",
+        )
+        found.run("ip", "link", "set", "eth0", "address", OUTSIDE_MAC, "up")
+        found.run("ip", "addr", "add", f"{OUTSIDE}/24", "dev", "eth0")
+        self.inside.run("ip", "addr", "add", f"{WEB}/16", "dev", "eth0")
+        self.inside.run("ip", "route", "add", "default", "via", "172.18.0.1")
+        return found
 
     def establish(self, to: str = DB, answers_to: str = WEB) -> None:
         """One flow, with a packet there and three back, from a port of the other bridge, which then goes."""
-        device = "br-back" if to == DB else "eth0"
-        with Stream(self, to, True, {}) as first:
+        device = bridge_to(to)
+        with Stream(self, to, {}, device) as first:
             first.burst(1)
         self.ip(
             "link add behind type veth peer name behind1",
             f"link set behind master {device} up",
             "link set behind1 up",
         )
-        back = {"smac": mac(DB), "dmac": bridge_mac(device), "saddr": to, "sport": PORT, "dport": SPORT}
-        with Stream(self, answers_to, False, back, "behind") as answers:
+        back = {"smac": mac(DB) if to == DB else OUTSIDE_MAC, "dmac": bridge_mac(device)}
+        back |= {"saddr": to, "sport": PORT, "dport": SPORT}
+        with Stream(self, answers_to, back, "", "behind") as answers:
             answers.burst(3)
         self.ip("link del behind")
         found = self.space.run("conntrack", "-L", "-p", "udp")
-        assert "[ASSURED]" in found, found
+        assert "src=" in found and "UNREPLIED" not in found, found
 
 
-class Stream:
-    """Packets from web, a burst at a time, on a CPU that is theirs. All must have arrived when it ends."""
+class Answering:
+    """A program that is asked for so many at a time, and tells what each took, in nanoseconds. It has a CPU of its own."""
 
-    def __init__(self, host: Host, to: str, arrives: bool, traffic: dict[str, Any], device: str = "veth0") -> None:
-        argv = ["taskset", "--cpu-list", cpu(), str(Path(os.environ["QUAYWALL_BUILD"]) / "tests/bench/bench_inject")]
-        keys = {"dmac": bridge_mac("br-front"), "saddr": WEB, "daddr": to, "sport": SPORT, "dport": PORT} | traffic
-        argv += [device, *(f"{k}={v}" for k, v in keys.items())]
-        self.host = host
-        self.device = ("br-back" if to == DB else "eth0") if arrives else None
-        self.sent = 0
-        self.before = host.sent_to(self.device) if self.device else 0
+    def __init__(self, space: Namespace, name: str, *argv: str) -> None:
+        program = Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / name
+        own = space.argv("taskset", "--cpu-list", cpu(), str(program), *argv)
+        self.asked = 0
         self.process = subprocess.Popen(
-            [*DIES_WITH_US, *host.space.argv(*argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*DIES_WITH_US, *own], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def burst(self, packets: int) -> float:
-        """Nanoseconds a packet."""
+    def burst(self, number: int) -> float:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(f"{packets}\n")
+        self.process.stdin.write(f"{number}\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, f"inject ended: {self.process.wait()}"
-        self.sent += packets
+        assert line, f"it ended: {self.process.wait()}"
+        self.asked += number
         return float(line)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self: Self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
-        if self.device and not kind:
-            arrived = self.host.sent_to(self.device) - self.before
-            assert arrived >= self.sent, f"of {self.sent} packets {arrived} were forwarded"
+
+
+Self = TypeVar("Self", bound=Answering)
+
+
+class Stream(Answering):
+    """Packets from web. All must have arrived when it ends, unless none may."""
+
+    def __init__(self, host: Host, to: str, traffic: dict[str, Any], arrives_at: str, device: str = "veth0") -> None:
+        keys = {"dmac": bridge_mac("br-front"), "saddr": WEB, "daddr": to, "sport": SPORT, "dport": PORT} | traffic
+        sinks = ["-d", str(keys.pop("sink"))] if "sink" in keys else []
+        self.host = host
+        self.arrives_at = arrives_at
+        self.before = host.sent_to(arrives_at) if arrives_at else 0
+        super().__init__(host.space, "bench_inject", *sinks, device, *(f"{k}={v}" for k, v in keys.items()))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        super().__exit__(kind)
+        if self.arrives_at and not kind:
+            arrived = self.host.sent_to(self.arrives_at) - self.before
+            assert arrived >= self.asked, f"of {self.asked} packets {arrived} were forwarded"
 
 
 # ---- what stands where quaywall would ----
@@ -203,11 +254,11 @@ def many_containers(number: int) -> dict[str, Any]:
     }
 
 
-def policy(ports: Iterable[str]) -> str:
+def policy(ports: Iterable[str], to: str = "{service: db}") -> str:
     """Each port is an element for each container that may use it."""
     return (
         "policy: shop\nfor: {project: shop}\n"
-        f"allow: [{{from: {{service: web}}, to: {{service: db}}, ports: [{', '.join(ports)}]}}]\n"
+        f"allow: [{{from: {{service: web}}, to: {to}, ports: [{', '.join(ports)}]}}]\n"
     )
 
 
@@ -221,15 +272,24 @@ def chain(*rules: str, before: str = "") -> str:
 
 
 def others(number: int) -> list[tuple[str, int]]:
-    """Who may reach db, and by which port, one to a rule: web last."""
+    """Who may send, and to which port, one to a rule: web last."""
     first = ipaddress.IPv4Address("172.18.100.0")
     return [(str(first + i), PORT) for i in range(number - 1)] + [(WEB, PORT)]
 
 
-def linear(number: int) -> str:
+BRIDGED = f"""table bridge peer {{
+ chain forward {{
+  type filter hook forward priority -10; policy drop;
+  ip saddr . ip daddr . meta l4proto . th dport vmap {{ {WEB} . {BESIDE} . udp . {PORT} : accept }}
+ }}
+}}
+"""
+
+
+def linear(number: int, to: str = DB, protocol: str = "udp") -> str:
     return chain(
         "ct state established,related accept",
-        *(f"ip saddr {a} ip daddr {DB} udp dport {p} counter accept" for a, p in others(number)),
+        *(f"ip saddr {a} ip daddr {to} {protocol} dport {p} counter accept" for a, p in others(number)),
     )
 
 
@@ -259,3 +319,12 @@ def iptables(number: int) -> str:
     rules = "".join(f"-A FORWARD -s {a} -d {DB} -p udp --dport {p} -j ACCEPT\n" for a, p in others(number))
     established = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
     return f"*filter\n:INPUT ACCEPT\n:FORWARD DROP\n:OUTPUT ACCEPT\n{established}{rules}COMMIT\n"
+
+
+def docker_user(number: int, protocol: str = "udp") -> str:
+    """The chain that the engine leaves to its user: for iptables-restore -n."""
+    rules = "".join(
+        f"-A DOCKER-USER -s {a} -d {OUTSIDE} -p {protocol} --dport {p} -j RETURN\n" for a, p in others(number)
+    )
+    established = "-A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN\n"
+    return f"*filter\n-F DOCKER-USER\n{established}{rules}-A DOCKER-USER -j DROP\nCOMMIT\n"

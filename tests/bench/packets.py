@@ -6,12 +6,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import ipaddress
+import os
+import re
 from dataclasses import replace
 from typing import Any, Callable
 
 import hosts
 from figures import Figure, Size, interleave, medians, ratios
 from hosts import Host
+from place import Daemon
 
 FLOWS = 65_536
 SMALL = 10  # endpoints, and policies' elements
@@ -116,7 +119,77 @@ def surcharge(size: Size) -> list[Figure]:
     return [Figure(name, "x", values, 1.4, medians(found))]
 
 
+REFUSES = [f"{hosts.PORT}/tcp"]
+
+
+def refused(host: Host) -> int:
+    """Packets that came to what refuses, and no further."""
+    found = re.search(r"counter packets (\d+)", host.space.run("nft", "list", "chain", "inet", "quaywall", "refuse"))
+    return int(found[1]) if found else 0
+
+
+def refusing(stack: contextlib.ExitStack, settings: str) -> tuple[Host, Daemon]:
+    """With the daemon, which reads what is logged, on the other CPUs."""
+    host = Host(stack)
+    daemon = host.enforce(hosts.policy(REFUSES), hosts.many_containers(SMALL), settings)
+    stack.callback(daemon.close)
+    process = daemon.start("--config", str(daemon.folder / "settings.yaml"))
+    others = os.sched_getaffinity(0) - {int(hosts.cpu())}
+    os.sched_setaffinity(process.pid, others or os.sched_getaffinity(0))
+    return host, daemon
+
+
+def flood(size: Size) -> list[Figure]:
+    """Packets that no rule allows, and that are dropped without an answer. Logged are 20 a second."""
+    with contextlib.ExitStack() as stack:
+        ours = {
+            "logged": refusing(stack, "refuse: {containers: drop}\n"),
+            "not logged": refusing(stack, "refuse: {containers: drop}\nlog: {rate: 0}\n"),
+            "logged, and rejected": refusing(stack, ""),
+        }
+        variants = {n: h.stream(arrives_at="") for n, (h, _) in ours.items()}
+        bare = Host(stack)
+        bare.nft(hosts.chain("counter drop"))
+        variants["one rule that drops"] = bare.stream(arrives_at="")
+        found = interleave(size, {n: functools.partial(s.burst, size.packets) for n, s in variants.items()})
+        for name, (host, _) in ours.items():
+            sent, dropped = variants[name].asked, refused(host)
+            assert dropped >= sent and host.sent_to("br-back") < 10, f"{name}: of {sent} packets {dropped} were refused"
+        counts = medians(found) | {"told": ours["logged"][1].status()["log"]["packets"]}
+        assert counts["told"] > 0
+    values = ratios(found["logged"], found["not logged"])
+    return [Figure("a packet that is refused, logged / not logged", "x", values, 1.15, counts)]
+
+
+def bridged(size: Size) -> list[Figure]:
+    """From one container to another at the same bridge, the first of their flow each, with what makes the kernel show them to
+    the rules, and without."""
+    with contextlib.ExitStack() as stack:
+        bare, filtered, bridged, ours = (Host(stack, filter_bridged=b) for b in (False, True, False, True))
+        variants = {}
+        for name, host in {
+            "no br_netfilter": bare,
+            "br_netfilter": filtered,
+            "one map of the family bridge": bridged,
+            "quaywall": ours,
+        }.items():
+            to = host.beside()
+            if host is bridged:
+                host.nft(hosts.BRIDGED)
+            if host is ours:
+                host.enforce(hosts.policy(hosts.udp_ports(1), "{service: web}"), hosts.many_containers(SMALL))
+            stream = host.stream(to, "veth1", dmac=hosts.mac(to), sink="sink")
+            variants[name] = functools.partial(stream.burst, size.packets)
+        found = interleave(size, variants)
+    name = "a packet within a bridge, with quaywall / without br_netfilter"
+    first = Figure(name, "x", ratios(found["quaywall"], found["no br_netfilter"]), None, medians(found))
+    beside = ("br_netfilter", "one map of the family bridge")
+    return [first, *(Figure(f"beside: {n} alone", "x", ratios(found[n], found["no br_netfilter"])) for n in beside)]
+
+
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "flatness": flatness,
     "surcharge": surcharge,
+    "flood": flood,
+    "bridged": bridged,
 }

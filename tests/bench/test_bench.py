@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["refused", "flows", "update", "flatness", "surcharge"]
+NAMES = ["refused", "flows", "update", "flatness", "surcharge", "flood", "bridged", "established", "new"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -80,68 +80,78 @@ static int carried_error(const struct nlmsghdr *message)
 	return *(const int *)mnl_nlmsg_get_payload(message);
 }
 
-struct reading {
-	uint32_t seq;
-	int (*found)(const struct nlmsghdr *message, void *data);
-	void *data;
-	bool dump, done, disturbed;
-	int error;
-};
-
-static void read_message(struct reading *r, const struct nlmsghdr *message)
+static void read_message(struct netlink_dump *d, const struct nlmsghdr *message,
+			 int (*found)(const struct nlmsghdr *message, void *data), void *data)
 {
-	if (message->nlmsg_seq != r->seq)
+	if (message->nlmsg_seq != d->seq)
 		return;
 	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
-		r->disturbed = true;
+		d->disturbed = true;
 	if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
-		r->done = true;
+		d->done = true;
 		if (carried_error(message) < 0)
-			r->error = carried_error(message);
-	} else if (message->nlmsg_type >= NLMSG_MIN_TYPE && r->found && r->error == 0) {
-		r->error = r->found(message, r->data);
+			d->error = carried_error(message);
+	} else if (message->nlmsg_type >= NLMSG_MIN_TYPE && found && d->error == 0) {
+		d->error = found(message, data);
 	}
 }
 
-/* Reads up to the end of the answer, also after an error, so that nothing of it stays in the socket. */
-static int read_answer(struct mnl_socket *s, struct reading *r)
+/* Returns 0, or what keeps from reading on. */
+static int read_piece(struct mnl_socket *s, struct netlink_dump *d,
+		      int (*found)(const struct nlmsghdr *message, void *data), void *data)
 {
 	_Alignas(struct nlmsghdr) char buf[NETLINK_READ_SIZE];
+	ssize_t got = mnl_socket_recvfrom(s, buf, sizeof(buf));
+	int left = (int)got;
 
-	while (!r->done) {
-		ssize_t got = mnl_socket_recvfrom(s, buf, sizeof(buf));
-		int left = (int)got;
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		/* A dump goes on with the next read, having lost a piece; an acknowledgement is gone. */
-		if (got < 0 && errno == ENOBUFS && r->dump) {
-			r->disturbed = true;
-			continue;
-		}
-		if (got < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		for (const struct nlmsghdr *message = (const void *)buf;
-		     mnl_nlmsg_ok(message, left) && !r->done;
-		     message = mnl_nlmsg_next(message, &left))
-			read_message(r, message);
-	}
-	return r->error;
+	if (got < 0)
+		return errno == EINTR ? 0 : errno == EAGAIN ? -ETIMEDOUT : -errno;
+	for (const struct nlmsghdr *message = (const void *)buf;
+	     mnl_nlmsg_ok(message, left) && !d->done; message = mnl_nlmsg_next(message, &left))
+		read_message(d, message, found, data);
+	return 0;
 }
 
-int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
-		 int (*found)(const struct nlmsghdr *message, void *data), void *data)
+int netlink_dump_begin(struct mnl_socket *s, struct nlmsghdr *request, struct netlink_dump *ret)
 {
-	struct reading reading = {.found = found, .data = data, .dump = true};
 	int r;
 
 	request->nlmsg_flags |= NLM_F_DUMP;
 	r = send_request(s, request);
+	*ret = (struct netlink_dump) {.seq = request->nlmsg_seq};
+	return r;
+}
+
+int netlink_dump_read(struct mnl_socket *s, struct netlink_dump *d,
+		      int (*found)(const struct nlmsghdr *message, void *data), void *data)
+{
+	int r = read_piece(s, d, found, data);
+
+	/* It goes on with the next read, having lost a piece. */
+	if (r == -ENOBUFS) {
+		d->disturbed = true;
+		return 1;
+	}
 	if (r < 0)
 		return r;
-	reading.seq = request->nlmsg_seq;
-	r = read_answer(s, &reading);
-	return r == 0 && reading.disturbed ? -EINTR : r;
+	if (!d->done)
+		return 1;
+	return d->error == 0 && d->disturbed ? -EINTR : d->error;
+}
+
+/* Reads up to the end, also after an error, so that nothing of it stays in the socket. */
+int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
+		 int (*found)(const struct nlmsghdr *message, void *data), void *data)
+{
+	struct netlink_dump d;
+	int r = netlink_dump_begin(s, request, &d);
+
+	if (r < 0)
+		return r;
+	do
+		r = netlink_dump_read(s, &d, found, data);
+	while (r == 1);
+	return r;
 }
 
 int netlink_request(struct mnl_socket *s, struct nlmsghdr *request)
@@ -152,13 +162,13 @@ int netlink_request(struct mnl_socket *s, struct nlmsghdr *request)
 int netlink_query(struct mnl_socket *s, struct nlmsghdr *request,
 		  int (*found)(const struct nlmsghdr *message, void *data), void *data)
 {
-	struct reading reading = {.found = found, .data = data};
+	struct netlink_dump answer = {.done = false};
 	int r;
 
 	request->nlmsg_flags |= NLM_F_ACK;
 	r = send_request(s, request);
-	if (r < 0)
-		return r;
-	reading.seq = request->nlmsg_seq;
-	return read_answer(s, &reading);
+	answer.seq = request->nlmsg_seq;
+	while (r == 0 && !answer.done)
+		r = read_piece(s, &answer, found, data);
+	return r < 0 ? r : answer.error;
 }

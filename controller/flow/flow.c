@@ -131,6 +131,75 @@ int flow_find(struct flow_table *t, bool (*refused)(const struct flow_entry *ent
 	return r < 0 ? error_wrap(err, r, "listing conntrack's flows") : 0;
 }
 
+/* ---- in pieces ---- */
+
+struct flow_walk {
+	struct mnl_socket *socket;
+	struct netlink_dump dump;
+	int tries;
+};
+
+struct walker {
+	void (*each)(const struct flow_entry *entry, void *data);
+	void *data;
+};
+
+static int walk_anew(struct flow_walk *w)
+{
+	_Alignas(struct nlmsghdr) char buf[64];
+
+	return netlink_dump_begin(w->socket, put_header(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC),
+				  &w->dump);
+}
+
+int flow_walk_begin(int netns_fd, struct flow_walk **ret, struct error *err)
+{
+	struct flow_walk *w = mem_new(1, sizeof(*w));
+	int r = netlink_open(NETLINK_NETFILTER, netns_fd, 0, &w->socket, err);
+
+	if (r == 0)
+		r = walk_anew(w);
+	if (r < 0) {
+		flow_walk_end(w);
+		return error_wrap(err, r, "listing conntrack's flows");
+	}
+	*ret = w;
+	return 0;
+}
+
+void flow_walk_end(struct flow_walk *w)
+{
+	if (!w)
+		return;
+	if (w->socket)
+		mnl_socket_close(w->socket);
+	free(w);
+}
+
+static int walk_entry(const struct nlmsghdr *message, void *data)
+{
+	const struct walker *w = data;
+	const struct nlattr *orig;
+	struct flow_entry entry;
+
+	if (decode_entry(message, &entry, &orig))
+		w->each(&entry, w->data);
+	return 0;
+}
+
+int flow_walk_on(struct flow_walk *w, void (*each)(const struct flow_entry *entry, void *data),
+		 void *data, struct error *err)
+{
+	struct walker walker = {each, data};
+	int r = netlink_dump_read(w->socket, &w->dump, walk_entry, &walker);
+
+	if (r == -EINTR && ++w->tries < DUMP_TRIES && (r = walk_anew(w)) == 0)
+		return 1;
+	return r < 0 ? error_wrap(err, r, "listing conntrack's flows") : r;
+}
+
+/* ---- deleting ---- */
+
 /* The id tells an entry from a later one of the same tuple, unless the kernel put that one at the same
  * place in memory, which the id is a hash of. Then a flow that was judged by the new rules is judged
  * by them again at its next packet. */

@@ -16,10 +16,11 @@
 #define SAY_MS	   1000
 #define LIVING_MAX 65536
 
-/* After a loss the flows of then are looked for at once, after more of them at most so often: a dump of a large
- * table takes 100 ms. */
+/* After a loss the flows of then are looked for soon, after more of them at most so often: a walk through a large table
+ * takes 100 ms, a few of them in each turn of the loop. */
 #define REPAIR_MS      1000
 #define REPAIR_REST_MS 10000
+#define WALK_TURN_US   5000
 
 /* Of one CPU: 8 %, gathered for 2.5 s. Below half of it lines are left out, which are the most of the cost. */
 #define BUDGET_PERMILLE 80
@@ -39,8 +40,6 @@ struct batch {
 	int64_t began_us; /* of the thread's CPU time */
 	unsigned since;	  /* events since the clock was looked at */
 	int64_t left_us;
-	void *living; /* of a dump: the ids that it holds */
-	size_t nliving;
 };
 
 static int64_t cpu_us(void)
@@ -114,19 +113,30 @@ static void *key_of(const struct flow_entry *e)
 	return (void *)((uintptr_t)e->id + 1);
 }
 
-/* False where it was there. */
-static bool add_id(void **living, size_t *n, const struct flow_entry *e)
+static bool has_id(struct flow_ids *ids, const struct flow_entry *e)
 {
-	void *key = key_of(e);
+	return tfind(key_of(e), &ids->tree, compare_ids);
+}
 
-	if (tfind(key, living, compare_ids))
+/* False where it was there. */
+static bool add_id(struct flow_ids *ids, const struct flow_entry *e)
+{
+	if (has_id(ids, e))
 		return false;
-	if (*n >= LIVING_MAX)
+	if (ids->n >= LIVING_MAX)
 		return true;
-	if (!tsearch(key, living, compare_ids))
+	if (!tsearch(key_of(e), &ids->tree, compare_ids))
 		abort(); /* out of memory */
-	(*n)++;
+	ids->n++;
 	return true;
+}
+
+static void remove_id(struct flow_ids *ids, const struct flow_entry *e)
+{
+	if (!has_id(ids, e))
+		return;
+	tdelete(key_of(e), &ids->tree, compare_ids);
+	ids->n--;
 }
 
 static void keep_id(void *node)
@@ -134,21 +144,10 @@ static void keep_id(void *node)
 	(void)node;
 }
 
-static void forget(void **living, size_t *n)
+static void forget(struct flow_ids *ids)
 {
-	tdestroy(*living, keep_id);
-	*living = NULL;
-	*n = 0;
-}
-
-static void remove_id(struct accepted *a, const struct flow_entry *e)
-{
-	void *key = key_of(e);
-
-	if (!tfind(key, &a->living, compare_ids))
-		return;
-	tdelete(key, &a->living, compare_ids);
-	a->nliving--;
+	tdestroy(ids->tree, keep_id);
+	*ids = (struct flow_ids) {NULL, 0};
 }
 
 /* ---- one flow ---- */
@@ -207,10 +206,16 @@ static void take_event(const struct flow_event *event, void *data)
 	struct batch *b = data;
 	struct accepted *a = &b->d->accepted;
 
-	if (event->kind == FLOW_ENDS)
-		remove_id(a, &event->entry);
-	else if (!add_id(&a->living, &a->nliving, &event->entry))
+	if (event->kind == FLOW_ENDS) {
+		remove_id(&a->living, &event->entry);
+		remove_id(&a->walked, &event->entry);
+		if (a->walk)
+			add_id(&a->gone, &event->entry);
+	} else if (!add_id(&a->living, &event->entry)) {
 		return; /* found by a look, which was before this was read */
+	} else if (a->walk) {
+		add_id(&a->walked, &event->entry);
+	}
 	take(b, event, event->kind == FLOW_ENDS ? RECORD_ENDS : RECORD_BEGINS);
 }
 
@@ -237,43 +242,92 @@ void daemon_accepted_say(void *data)
 
 /* ---- what no event told ---- */
 
-static bool take_living(const struct flow_entry *e, void *data)
+static void repair_soon(struct accepted *a)
+{
+	uint64_t since = loop_now() - a->repaired_ms;
+	uint64_t rest = a->repaired_ms && since < REPAIR_REST_MS ? REPAIR_REST_MS - since : 0;
+
+	a->walks_again = a->walk != NULL;
+	if (!a->walk && !a->repair.due)
+		loop_timer_set(&a->repair, rest > REPAIR_MS ? rest : REPAIR_MS);
+}
+
+static void take_living(const struct flow_entry *e, void *data)
 {
 	struct batch *b = data;
 	struct accepted *a = &b->d->accepted;
 	struct flow_event event = {.kind = FLOW_BEGINS, .entry = *e};
 
-	if (tfind(key_of(e), &b->living, compare_ids))
-		return false; /* the dump was begun anew */
-	add_id(&b->living, &b->nliving, e);
-	if (!tfind(key_of(e), &a->living, compare_ids))
+	if (has_id(&a->gone, e))
+		return;
+	/* A walk that is begun anew shows it again. */
+	if (add_id(&a->walked, e) && add_id(&a->living, e))
 		take(b, &event, RECORD_FOUND);
-	return false;
+}
+
+static void end_walk(struct accepted *a)
+{
+	flow_walk_end(a->walk);
+	a->walk = NULL;
+	forget(&a->walked);
+	forget(&a->gone);
+}
+
+/* What has gone without a word is known no more. */
+static void finish_walk(struct accepted *a)
+{
+	forget(&a->living);
+	a->living = a->walked;
+	a->walked = (struct flow_ids) {NULL, 0};
+	end_walk(a);
+	a->repaired_ms = loop_now();
+	a->rest_ms = a->walk_us / BUDGET_PERMILLE;
+	if (a->walks_again)
+		repair_soon(a);
+}
+
+static void fail_walk(struct accepted *a, const struct error *err)
+{
+	end_walk(a);
+	a->repaired_ms = loop_now();
+	log_line(LOG_LEVEL_WARNING, "flows that exist are not told", "cause", error_text(err),
+		 NULL);
 }
 
 /* The flows that exist: those that began before anybody listened, or whose event was lost. What both began and ended
- * unseen stays so. */
-static void look_through(struct daemon *d)
+ * unseen stays so. Some pieces in each turn of the loop: of a full table it takes a second. */
+static void walk_on(struct daemon *d)
 {
 	struct accepted *a = &d->accepted;
-	uint64_t began_ms = loop_now();
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	uint64_t began = loop_now_us();
 	struct batch b = batch_begin(d);
-	CLEANUP_FLOW_LIST struct flow_list none = {0};
+	int r = 1;
+
+	while (r == 1 && loop_now_us() - began < WALK_TURN_US)
+		r = flow_walk_on(a->walk, take_living, &b, &err);
+	batch_end(&b);
+	a->walk_us += loop_now_us() - began;
+	if (r == 1)
+		loop_timer_set(&a->repair, MORE_MS);
+	else if (r == 0)
+		finish_walk(a);
+	else
+		fail_walk(a, &err);
+	say_left_out(a);
+}
+
+static void begin_walk(struct daemon *d)
+{
+	struct accepted *a = &d->accepted;
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 
-	if (flow_find(d->flows, take_living, &b, &none, &err) < 0) {
-		forget(&b.living, &b.nliving);
-		log_line(LOG_LEVEL_WARNING, "flows that exist are not told", "cause",
-			 error_text(&err), NULL);
-	} else {
-		forget(&a->living, &a->nliving);
-		a->living = b.living;
-		a->nliving = b.nliving;
-	}
-	a->repaired_ms = loop_now();
-	a->rest_ms = (a->repaired_ms - began_ms) * 1000 / BUDGET_PERMILLE;
-	batch_end(&b);
-	say_left_out(a);
+	a->walk_us = 0;
+	a->walks_again = false;
+	if (flow_walk_begin(-1, &a->walk, &err) < 0)
+		fail_walk(a, &err);
+	else
+		walk_on(d);
 }
 
 /* Whose they are only the engine tells: before, they would be taken for known and never be told. */
@@ -282,8 +336,12 @@ void daemon_accepted_repair(void *data)
 	struct daemon *d = data;
 
 	d->accepted.waits = !d->world.compiled || d->skeleton;
-	if (d->accepted.events && !d->accepted.waits)
-		look_through(d);
+	if (!d->accepted.events || d->accepted.waits)
+		end_walk(&d->accepted);
+	else if (d->accepted.walk)
+		walk_on(d);
+	else
+		begin_walk(d);
 }
 
 /* Of who comes and goes, each coming is a look: together they get no more of the time than events do. */
@@ -293,15 +351,6 @@ static void look_soon(struct accepted *a)
 	uint64_t rest = since < a->rest_ms ? a->rest_ms - since : 0;
 
 	loop_timer_set(&a->repair, rest > MORE_MS ? rest : MORE_MS);
-}
-
-static void repair_soon(struct accepted *a)
-{
-	uint64_t since = loop_now() - a->repaired_ms;
-	uint64_t rest = a->repaired_ms && since < REPAIR_REST_MS ? REPAIR_REST_MS - since : 0;
-
-	if (!a->repair.due)
-		loop_timer_set(&a->repair, rest > REPAIR_MS ? rest : REPAIR_MS);
 }
 
 /* ---- the subscription ---- */
@@ -314,7 +363,8 @@ static void stop(struct daemon *d)
 		loop_remove(&d->loop, &a->source);
 	flow_events_close(a->events);
 	a->events = NULL;
-	forget(&a->living, &a->nliving);
+	end_walk(a);
+	forget(&a->living);
 	loop_timer_clear(&a->due);
 	loop_timer_clear(&a->repair);
 }

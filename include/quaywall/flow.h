@@ -55,6 +55,16 @@ void flow_list_done(struct flow_list *l);
 int flow_find(struct flow_table *t, bool (*refused)(const struct flow_entry *entry, void *data),
 	      void *data, struct flow_list *ret, struct error *err);
 
+/* A walk through the table in pieces, over a connection of its own: it may take long where there are many. */
+struct flow_walk;
+
+int flow_walk_begin(int netns_fd, struct flow_walk **ret, struct error *err);
+void flow_walk_end(struct flow_walk *w); /* NULL is fine */
+/* Calls EACH for some hundred entries. 1: there are more. 0: that was the last. A walk that a writer disturbs begins
+ * anew, so that EACH may see an entry again. */
+int flow_walk_on(struct flow_walk *w, void (*each)(const struct flow_entry *entry, void *data),
+		 void *data, struct error *err);
+
 /* Deletes the entries. One that has gone meanwhile is fine; one that cannot be deleted keeps none of the
  * others, and the first reason comes back. *RET_CUT, set in any case, counts those that were. */
 int flow_delete(struct flow_table *t, const struct flow_list *l, size_t *ret_cut,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 
 #include "quaywall/error.h"
 
@@ -26,6 +27,18 @@ void netlink_widen(struct mnl_socket *s, int bytes);
  * a writer disturbed the dump, so what FOUND saw may have gaps; the caller begins anew. */
 int netlink_dump(struct mnl_socket *s, struct nlmsghdr *request,
 		 int (*found)(const struct nlmsghdr *message, void *data), void *data);
+
+/* The same dump piece by piece, for who has else to do meanwhile. One at a time over one socket. */
+struct netlink_dump {
+	uint32_t seq;
+	bool done, disturbed;
+	int error; /* what FOUND returned, or the kernel */
+};
+
+int netlink_dump_begin(struct mnl_socket *s, struct nlmsghdr *request, struct netlink_dump *ret);
+/* Reads a piece, of at most NETLINK_READ_SIZE. 1: there is more; 0 or a negative errno, as above: that was the end. */
+int netlink_dump_read(struct mnl_socket *s, struct netlink_dump *d,
+		      int (*found)(const struct nlmsghdr *message, void *data), void *data);
 
 /* Sends REQUEST and waits for the acknowledgement. Returns 0 or what the kernel answered. */
 int netlink_request(struct mnl_socket *s, struct nlmsghdr *request);

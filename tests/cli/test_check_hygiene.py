@@ -234,3 +234,69 @@ def test_in_a_project_a_stranger_needs_its_own(program: Program) -> None:
     snapshot["posture"] = {"version": 1, "hits": {"rules": []}, "flows": flows}
     found = look(program, "any-wider-than-seen", snapshot, policy)
     assert found["any-wider-than-seen"]["remedy"] == 'in web.yaml: {from: {project: "*", name: lone}, to: {}}'
+
+
+# ---- modes, and what does nothing
+
+
+def told(program: Program, policy: str, settings: str = "check: {unused: never}\n") -> set[tuple[str, str, str]]:
+    """(check, subject, evidence) of the group, all of it."""
+    look(program, "hygiene", host(["0.0.0.0"]), policy, settings)
+    argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
+    done = program.call("check", *argv, "--json", "--only", "hygiene", "--fail-on", "never")
+    answer = json.loads(done.stdout)
+    assert answer["not_checked"] == []
+    return {(f["id"], f["subject"], f["evidence"]) for f in answer["findings"]}
+
+
+def test_nothing_to_say(program: Program) -> None:
+    policy = """policy: front
+for: {name: web}
+allow:
+  - {from: {cidr: 10.0.0.0/8, except: [10.0.0.0/9]}, to: {}, ports: [80]}
+publish:
+  - {from: any, to: {}, port: 8080}
+"""
+    assert told(program, policy) == set()
+
+
+def test_audit_is_left_on(program: Program) -> None:
+    policy = "policy: front\nfor: {name: web}\nmode: audit\n"
+    assert told(program, policy) == {("audit-mode", "policy front", "web.yaml:1: mode: audit")}
+    settings = "check: {unused: never}\ndefaults: {mode: audit}\n"
+    assert told(program, policy.replace("audit", "enforce"), settings) == {
+        ("audit-mode", "defaults", "the settings' defaults.mode is audit")
+    }
+
+
+def test_a_container_is_free(program: Program) -> None:
+    free = ("container-ungoverned", "web")
+    assert {t[:2] for t in told(program, "policy: front\nfor: {name: web}\nisolate: []\n")} == {free}
+    assert told(program, "policy: front\nfor: {name: web}\nisolate: [egress]\n") == set()
+    settings = "check: {unused: never}\ndefaults: {containers: deny}\n"
+    assert told(program, "", settings) == set()
+
+
+def test_what_does_nothing(program: Program) -> None:
+    """An `except` that leaves nothing, who is not there, a port that nobody publishes, what was said before."""
+    policy = """policy: front
+for: {name: web}
+allow:
+  - {from: {cidr: 10.0.0.0/8, except: [10.0.0.0/9, 10.128.0.0/9]}, to: {}, ports: [80]}
+  - {from: {name: gone}, to: {}, ports: [80]}
+  - {from: 192.168.0.0/16, to: {}, ports: [80]}
+  - {from: 192.168.1.0/24, to: {}, ports: [80]}
+publish:
+  - {from: any, to: {}, port: 9090}
+---
+policy: back
+for: {name: nobody}
+"""
+    wanted = [
+        (4, "`except` leaves nothing of the block"),
+        (5, "{name: gone} selects no running container"),
+        (7, "the rule says nothing new: the one in line 6 covers it"),
+        (9, "no container of this rule's `to` publishes 9090/tcp"),
+        (12, "back governs no running container"),
+    ]
+    assert told(program, policy) == {("policy-without-effect", f"web.yaml:{line}", text) for line, text in wanted}

@@ -4,8 +4,11 @@
 #include "hygiene.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "quaywall/mem.h"
+
+#define HITS_AUDIT "0000000000000000"
 
 static const struct check checks[] = {
 	{"any-wider-than-seen", "hygiene", CHECK_LOW,
@@ -79,23 +82,54 @@ static void check_containers(const struct check_input *in, struct check_report *
 
 /* ---- modes ---- */
 
+/* ", since 2026-11-30T09:12:08Z at least": as a daemon has seen it; nothing where none has. */
+static char *since_text(const json_t *posture, const char *policy)
+{
+	const json_t *list = posture_get(posture, "hits", "rules", NULL);
+	CLEANUP_BUF struct buf out = BUF_INIT;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *whose = json_string_value(json_object_get(entry, "policy"));
+
+		if (!whose || strcmp(whose, policy) ||
+		    strcmp(posture_text(entry, "rule"), HITS_AUDIT))
+			continue;
+		buf_str(&out, ", since ");
+		buf_time(&out, (time_t)json_integer_value(json_object_get(entry, "since")));
+		buf_str(&out, " at least");
+		break;
+	}
+	return buf_steal(&out);
+}
+
+static void tell_defaults(const struct check_input *in, struct check_report *ret)
+{
+	CLEANUP_FREE char *since = since_text(in->posture, "");
+
+	report_take(ret, "audit-mode", mem_strdup("defaults"),
+		    mem_printf("the settings' defaults.mode is audit%s", since),
+		    mem_strdup("set defaults: {mode: enforce} once 'quaywall watch' tells "
+			       "nothing that is meant to pass"));
+}
+
 static void check_modes(const struct check_input *in, struct check_report *ret)
 {
 	const struct policy_set *set = compile_policies(in->compiled);
 
 	if (compile_settings(in->compiled)->mode == POLICY_AUDIT)
-		report_take(ret, "audit-mode", mem_strdup("defaults"),
-			    mem_strdup("the settings' defaults.mode is audit"),
-			    mem_strdup("set defaults: {mode: enforce} once 'quaywall watch' tells "
-				       "nothing that is meant to pass"));
+		tell_defaults(in, ret);
 	for (size_t i = 0; i < set->ndocuments; i++) {
 		const struct policy_document *doc = &set->documents[i];
+		CLEANUP_FREE char *since = NULL;
 
 		if (doc->mode != POLICY_AUDIT)
 			continue;
-		report_take(ret, "audit-mode", mem_printf("policy %s", doc->name),
-			    mem_printf("%s:%u: mode: audit", doc->where.file, doc->where.line),
-			    mem_printf("remove `mode: audit` from %s", doc->where.file));
+		since = since_text(in->posture, doc->name);
+		report_take(
+			ret, "audit-mode", mem_printf("policy %s", doc->name),
+			mem_printf("%s:%u: mode: audit%s", doc->where.file, doc->where.line, since),
+			mem_printf("remove `mode: audit` from %s", doc->where.file));
 	}
 }
 

@@ -67,7 +67,8 @@ void daemon_count_take(struct daemon *d)
 		c->taken = 0;
 		return;
 	}
-	news = last_hits_take(&c->last, &d->scrape.hits, d->world.policies, time(NULL), elapsed);
+	news = last_hits_take(&c->last, &d->scrape.hits, d->world.policies,
+			      d->world.settings->mode == POLICY_AUDIT, time(NULL), elapsed);
 	/* What is left of a second counts next time. */
 	c->taken = c->taken ? c->taken + elapsed * 1000 : now;
 	c->changed = true;

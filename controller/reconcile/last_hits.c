@@ -156,10 +156,21 @@ static void forget(struct last_hits *l)
 	l->len = left;
 }
 
+/* Returns whether that is new. */
+static bool take_audit(struct last_hits *l, const char *policy, time_t now)
+{
+	bool is_new = false;
+	struct last_hit *h = rule_of(l, policy, LAST_HITS_AUDIT, now, &is_new);
+
+	if (h)
+		h->kept = true;
+	return is_new;
+}
+
 static bool take_document(struct last_hits *l, const struct lines *lines,
 			  const struct policy_document *doc, time_t now, uint64_t elapsed)
 {
-	bool news = false;
+	bool news = doc->mode == POLICY_AUDIT && take_audit(l, doc->name, now);
 
 	for (size_t i = 0; i < doc->nrules; i++) {
 		uint64_t key = policy_rule_key(doc, &doc->rules[i]);
@@ -175,14 +186,15 @@ static bool take_document(struct last_hits *l, const struct lines *lines,
 }
 
 bool last_hits_take(struct last_hits *l, const struct hits *h, const struct policy_set *set,
-		    time_t now, uint64_t elapsed)
+		    bool audits, time_t now, uint64_t elapsed)
 {
 	struct lines lines = {NULL, 0, 0};
-	bool news = false;
+	bool news;
 
 	take_lines(h, &lines);
 	for (size_t i = 0; i < l->len; i++)
 		l->items[i].kept = false;
+	news = audits && take_audit(l, "", now);
 	for (size_t i = 0; i < set->ndocuments; i++)
 		news |= take_document(l, &lines, &set->documents[i], now, elapsed);
 	forget(l);

@@ -21,13 +21,15 @@
 #include "quaywall/policy.h"
 #include "hits.h"
 
-#define LAST_HITS_FILE	   "hits"
-#define LAST_HITS_RULES	   8192
+#define LAST_HITS_FILE	"hits"
+#define LAST_HITS_RULES 8192
+#define LAST_HITS_AUDIT \
+	0 /* no rule: since when the document is in audit mode; of "" the defaults */
 #define LAST_HITS_SIZE_MAX (4u << 20) /* of the file: more than that many rules take */
 
 struct last_hit {
 	char *policy;
-	uint64_t rule;	  /* policy_rule_key() */
+	uint64_t rule;	  /* policy_rule_key(), or LAST_HITS_AUDIT */
 	time_t since;	  /* first seen */
 	time_t last;	  /* 0: never */
 	uint64_t watched; /* seconds, since the last hit or the beginning */
@@ -46,9 +48,9 @@ void last_hits_done(struct last_hits *l);
 
 /* Takes over a reading: H, of rules made from SET, ELAPSED seconds behind the one before (of this daemon; else 0). Rules that SET does
  * not have are forgotten; beyond LAST_HITS_RULES none is added. Returns whether there is news that should not be lost:
- * a rule that was not known, or one that was hit for the first time since a day. */
+ * a rule that was not known, or one that was hit for the first time since a day. AUDITS: the defaults are in audit mode. */
 bool last_hits_take(struct last_hits *l, const struct hits *h, const struct policy_set *set,
-		    time_t now, uint64_t elapsed);
+		    bool audits, time_t now, uint64_t elapsed);
 
 /* As a document, to be freed by the caller, and back: -EBADMSG where it makes no sense, and *RET is untouched then. */
 json_t *last_hits_json(const struct last_hits *l);

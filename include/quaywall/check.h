@@ -100,7 +100,7 @@ bool check_report_has_gap(const struct check_report *r, const struct check *chec
  * takes over of the engine's documents; "host" by the host room (host_posture()). A part that could not be read is
  * null, with "gaps": [{"part", "why"}].
  *
- * "hits" is what a daemon knows of rules (reconcile_rule_hits()): {"rules": [{"policy", "rule" (policy_rule_key(), 16 hex digits),
+ * "hits" is what a daemon knows of rules (reconcile_rule_hits()): {"rules": [{"policy", "rule" (policy_rule_key(), 16 hex digits; all 0: no rule, but audit mode, of "" the defaults'),
  * "since", "last" (seconds of the epoch; 0: never), "watched" (seconds without a hit in which somebody looked), "counted"}] or null, "why"
  * (it is null)}. "flows" is who talked to whom (reconcile_seen_flows()): a document of learn_table_read(), with "followed" (seconds
  * in which flows that passed were followed) and "since" (that it was begun), or {"why": it is not there}.

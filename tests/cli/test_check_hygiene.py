@@ -239,9 +239,14 @@ def test_in_a_project_a_stranger_needs_its_own(program: Program) -> None:
 # ---- modes, and what does nothing
 
 
-def told(program: Program, policy: str, settings: str = "check: {unused: never}\n") -> set[tuple[str, str, str]]:
+def told(
+    program: Program, policy: str, settings: str = "check: {unused: never}\n", *hits: dict[str, Any]
+) -> set[tuple[str, str, str]]:
     """(check, subject, evidence) of the group, all of it."""
-    look(program, "hygiene", host(["0.0.0.0"]), policy, settings)
+    snapshot = host(["0.0.0.0"])
+    if hits:
+        snapshot["posture"] = {"version": 1, "hits": {"rules": list(hits)}}
+    look(program, "hygiene", snapshot, policy, settings)
     argv = ["--snapshot", "host.json", "--policies", "policies", "--config", "quaywall.yaml"]
     done = program.call("check", *argv, "--json", "--only", "hygiene", "--fail-on", "never")
     answer = json.loads(done.stdout)
@@ -266,6 +271,11 @@ def test_audit_is_left_on(program: Program) -> None:
     settings = "check: {unused: never}\ndefaults: {mode: audit}\n"
     assert told(program, policy.replace("audit", "enforce"), settings) == {
         ("audit-mode", "defaults", "the settings' defaults.mode is audit")
+    }
+    both = [entry(16 * "0", 0), entry(16 * "0", 0, policy=""), entry(PAGES, 0, policy="other")]
+    assert told(program, policy, settings, *both) == {
+        ("audit-mode", "policy front", "web.yaml:1: mode: audit, since 2001-09-09T01:46:40Z at least"),
+        ("audit-mode", "defaults", "the settings' defaults.mode is audit, since 2001-09-09T01:46:40Z at least"),
     }
 
 

@@ -22,6 +22,7 @@
 static struct hits h;
 static struct last_hits l;
 static struct policy_set *set;
+static bool audits;
 
 static void policies(const char *text)
 {
@@ -39,6 +40,7 @@ static int begin(void **state)
 	h = (struct hits) {.began = false};
 	l = (struct last_hits) {.items = NULL};
 	set = NULL;
+	audits = false;
 	policies("policy: shop\nfor: {project: shop}\nallow:\n" SQL BUS);
 	return 0;
 }
@@ -68,7 +70,7 @@ static bool take(const char *a, uint64_t n, const char *b, uint64_t m, time_t no
 	add("from_shop/web.allow_port4", a, n);
 	add("to_shop/db.allow_port4", b, m);
 	hits_end(&h);
-	return last_hits_take(&l, &h, set, now, elapsed);
+	return last_hits_take(&l, &h, set, audits, now, elapsed);
 }
 
 /* Of the rule in LINE. */
@@ -152,6 +154,31 @@ static void test_lines_move(void **state)
 	policies("policy: shop\nfor: {project: shop}\nallow:\n" SQL);
 	take("shop.yaml:4", 0, NULL, 0, 1900, 300);
 	assert_int_equal(l.len, 1);
+}
+
+/* As long as it lasts, over what else changes. */
+static void test_since_when_it_audits(void **state)
+{
+	(void)state;
+	audits = true;
+	policies("policy: shop\nfor: {project: shop}\nmode: audit\nallow:\n" SQL);
+	assert_true(take(NULL, 0, NULL, 0, 1000, 0));
+	policies("policy: shop\nfor: {project: shop}\nmode: audit\n");
+	assert_false(take(NULL, 0, NULL, 0, 2000, 300));
+	assert_int_equal(l.len, 2);
+	assert_string_equal(l.items[0].policy, "");
+	assert_string_equal(l.items[1].policy, "shop");
+	for (size_t i = 0; i < l.len; i++) {
+		assert_int_equal(l.items[i].rule, LAST_HITS_AUDIT);
+		assert_int_equal(l.items[i].since, 1000);
+		assert_int_equal(l.items[i].watched, 0);
+	}
+	audits = false;
+	take(NULL, 0, NULL, 0, 3000, 300);
+	assert_int_equal(l.len, 1);
+	policies("policy: shop\nfor: {project: shop}\n");
+	take(NULL, 0, NULL, 0, 4000, 300);
+	assert_int_equal(l.len, 0);
 }
 
 /* What a rule counted while no daemon ran, or since a boot, is a hit, too. */
@@ -254,6 +281,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(test_a_container_is_replaced, begin, end),
 		cmocka_unit_test_setup_teardown(test_lines_move, begin, end),
+		cmocka_unit_test_setup_teardown(test_since_when_it_audits, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(test_there_is_a_bound, begin, end),
 		cmocka_unit_test_setup_teardown(test_what_makes_no_sense, begin, end),

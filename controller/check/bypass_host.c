@@ -234,6 +234,9 @@ static void check_switches(const struct check_input *in, struct check_report *re
 
 /* ---- the engine's own firewall ---- */
 
+#define FIREWALL_REMEDY \
+	"remove \"iptables\": false from the engine's configuration; or let defaults: {containers: deny, publish: deny} refuse what no policy allows"
+
 /* Before 27 it makes none for IPv6 unless it is told to. */
 static void check_ip6tables(const struct check_input *in, struct check_report *ret)
 {
@@ -263,9 +266,48 @@ static void check_engine(const struct check_input *in, struct check_report *ret)
 	report_take(ret, "engine-firewall-off", mem_strdup("engine"),
 		    mem_printf("dockerd's iptables is false%s",
 			       !strcmp(forward, "1") ? ", and net.ipv4.ip_forward is 1" : ""),
-		    mem_strdup("remove \"iptables\": false from the engine's configuration; or let "
-			       "defaults: {containers: deny, publish: deny} refuse what no policy "
-			       "allows"));
+		    mem_strdup(FIREWALL_REMEDY));
+}
+
+static bool is_whole(const json_t *posture, const char *part)
+{
+	const json_t *gaps = json_object_get(posture, "gaps");
+
+	for (size_t i = 0; i < json_array_size(gaps); i++)
+		if (!strcmp(posture_text(json_array_get(gaps, i), "part"), part))
+			return false;
+	return true;
+}
+
+/* Whether there is none of the tables in which engines have their rules for IPv4, whatever they make them by. */
+static bool has_no_tables(const struct check_input *in)
+{
+	static const char *const names[] = {"filter", "nat", "docker-bridges"};
+	const json_t *list = posture_get(in->posture, "host", "nftables", NULL);
+	const json_t *legacy = posture_get(in->posture, "host", "iptables_legacy", NULL);
+
+	if (!json_is_array(list) || !json_is_array(legacy) || json_array_size(legacy) ||
+	    !is_whole(in->posture, "nftables") || !is_whole(in->posture, "iptables"))
+		return false;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+			if (!strcmp(posture_text(json_array_get(list, i), "family"), "ip") &&
+			    !strcmp(posture_text(json_array_get(list, i), "name"), names[n]))
+				return false;
+	return true;
+}
+
+/* Its options are hidden from a daemon that is confined; that it has no rules at all shows. */
+static void check_hidden_engine(const struct check_input *in, struct check_report *ret)
+{
+	if (has_no_tables(in) && has_governed(compile_model(in->compiled), false))
+		report_take(ret, "engine-firewall-off", mem_strdup("engine"),
+			    mem_strdup("neither nftables nor iptables of old has a table that it "
+				       "could have its rules in"),
+			    mem_strdup(FIREWALL_REMEDY));
+	else
+		check_report_gap_of(ret, "bypass", "engine-firewall-off",
+				    "the options that the engine was started with were not seen");
 }
 
 void bypass_host(const struct check_input *in, struct check_report *ret)
@@ -274,6 +316,5 @@ void bypass_host(const struct check_input *in, struct check_report *ret)
 	if (posture_engine_here(in->posture))
 		check_engine(in, ret);
 	else
-		check_report_gap_of(ret, "bypass", "engine-firewall-off",
-				    "the options that the engine was started with were not seen");
+		check_hidden_engine(in, ret);
 }

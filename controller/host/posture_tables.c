@@ -228,10 +228,12 @@ static void add_legacy(json_t *doc, const char *key, const char *path)
 {
 	CLEANUP_BUF struct buf names = BUF_INIT;
 	json_t *list = json_array();
+	int r = posture_read(path, NAMES_MAX, &names);
 
 	json_object_set_new(doc, key, list);
-	if (posture_read(path, NAMES_MAX, &names) < 0) /* no such module: no such table */
-		return;
+	/* No such module: no such table. */
+	if (r < 0 && r != -ENOENT)
+		posture_gap(doc, "iptables", strerror(-r));
 	for (const char *at = buf_text(&names); *at;) {
 		size_t len = strcspn(at, "\n");
 		CLEANUP_FREE char *name = mem_strndup(at, len);

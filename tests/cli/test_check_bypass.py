@@ -274,6 +274,28 @@ def test_engine_firewall(
     assert found(program, snapshot) == ({"engine-firewall-off: engine": wanted} if wanted else {})
 
 
+def test_hidden_engine(program: Program) -> None:
+    """Where its options are not seen, that there is no table it could have rules in."""
+    off = {"engine-firewall-off: engine": "high"}
+    snapshot = of_host(programs=[], nftables=[table("inet", "quaywall", "filter", "forward", -10)])
+    assert found(program, snapshot) == off
+    snapshot["posture"]["host"]["nftables"].append(table("ip6", "filter", "filter", "forward", 0))
+    assert found(program, snapshot) == off
+    for one in (table("ip", "nat", "nat", "postrouting", 100), table("ip", "docker-bridges", "filter", "forward", 0)):
+        other = copy.deepcopy(snapshot)
+        other["posture"]["host"]["nftables"].append(one)
+        assert found(program, other, gaps=1) == {}
+    other = copy.deepcopy(snapshot)
+    other["posture"]["host"]["iptables_legacy"] = ["nat"]
+    del other["posture"]["host"]["nftables"][1]
+    assert found(program, other, gaps=1) == {}
+    snapshot["posture"]["gaps"] = [{"part": "iptables", "why": "Permission denied"}]
+    assert found(program, snapshot, gaps=2) == {}
+    snapshot = of_host(programs=[], nftables=[])
+    snapshot["containers"][0]["running"] = False
+    assert found(program, snapshot, gaps=1) == {}
+
+
 # ---- other tools, other engines
 
 

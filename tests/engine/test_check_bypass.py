@@ -141,3 +141,6 @@ def test_engine(make_bed: Callable[..., Bed], quaywall: Make) -> None:
         "registry-insecure: registries in 10.1.0.0/16": "low",
     }
     assert look(q) == wanted
+    # A daemon does not see the engine's options: the engine and the kernel tell as much.
+    q.start()
+    assert look_by_daemon(q) == wanted

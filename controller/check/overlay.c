@@ -237,14 +237,15 @@ static bool is_count(const json_t *t, const char *kind, const char *way)
 
 static char *seen_text(const json_t *t, time_t now)
 {
-	json_int_t ago = (json_int_t)now - number(t, "last");
+	json_int_t last = number(t, "last");
+	json_int_t ago = last > 0 && last < now ? (json_int_t)now - last : 0;
 
 	return mem_printf("%lld datagrams (%lld bytes) of VNI %lld %s %s, the last one %lld s ago "
 			  "(counted by quaywall's own rules)",
 			  (long long)number(t, "packets"), (long long)number(t, "bytes"),
 			  (long long)number(t, "vni"),
 			  strcmp(posture_text(t, "way"), "in") ? "to" : "from",
-			  posture_text(t, "peer"), (long long)(ago > 0 ? ago : 0));
+			  posture_text(t, "peer"), (long long)ago);
 }
 
 static void check_cleartext(const struct check_input *in, const struct model_network *n,

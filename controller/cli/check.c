@@ -15,7 +15,7 @@
 #define FAIL_NEVER CHECK_SEVERITIES
 /* The daemon looks anew soon after something changed: its answer is to be of now. */
 #define PATIENCE_MS    100
-#define PATIENCE       100
+#define PATIENCE       150 /* the engine has a rest of 10 s between two questions */
 #define PATIENCE_FIRST 600 /* as long as an engine may take that it asks first */
 
 /* ---- what was asked for ---- */

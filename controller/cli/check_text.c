@@ -208,6 +208,16 @@ static void add_gaps(struct buf *out, const json_t *gaps)
 	}
 }
 
+/* The daemon gave up most of its rights; root at a terminal did not. */
+static void add_hint(struct buf *out, const json_t *answer)
+{
+	bool by_daemon = json_object_get(answer, "pending");
+
+	if (by_daemon && json_array_size(json_object_get(answer, "not_checked")))
+		buf_str(out, "root sees more of the host than the daemon does: quaywall check "
+			     "--policies DIR\n");
+}
+
 static void add_counts(struct buf *out, const json_t *answer)
 {
 	const json_t *counts = json_object_get(answer, "counts");
@@ -239,6 +249,7 @@ void check_text(const json_t *answer, const struct check_wish *w, struct buf *ou
 		add_group(out, findings, groups.items[i].name, w);
 	free(groups.items);
 	add_gaps(out, json_object_get(answer, "not_checked"));
+	add_hint(out, answer);
 	add_counts(out, answer);
 	if (json_is_true(json_object_get(answer, "pending")))
 		buf_printf(out, "as of %s: what changed since is not in it yet\n",

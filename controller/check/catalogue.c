@@ -6,8 +6,9 @@
 #include "quaywall/mem.h"
 
 const struct check_group *const check_groups[] = {
-	&api_group,	&bypass_group,	&exposure_group, &host_group,
-	&hygiene_group, &overlay_group, &runtime_group,	 &swarm_group,
+	&api_group,	&bypass_group, &exposure_group, &host_group,
+	&hygiene_group, &image_group,  &logging_group,	&overlay_group,
+	&runtime_group, &secret_group, &swarm_group,
 };
 const size_t check_ngroups = ARRAY_SIZE(check_groups);
 

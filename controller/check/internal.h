@@ -18,8 +18,11 @@ extern const struct check_group bypass_group;
 extern const struct check_group exposure_group;
 extern const struct check_group host_group;
 extern const struct check_group hygiene_group;
+extern const struct check_group image_group;
+extern const struct check_group logging_group;
 extern const struct check_group overlay_group;
 extern const struct check_group runtime_group;
+extern const struct check_group secret_group;
 extern const struct check_group swarm_group;
 
 /* In the order in which they are listed. */

@@ -105,6 +105,7 @@ static const char *const flags[] = {
 	"authorization-plugin",
 	"insecure-registry",
 	"log-driver",
+	"log-opt",
 	"exec-root",
 };
 
@@ -118,9 +119,25 @@ static const char *flag_name(const char *name, size_t len)
 	return NULL;
 }
 
+/* Of the options of logging one is of interest; another may be the key of a service. */
+static bool is_log_size(const char **name, const char **value)
+{
+	static const char size[] = "max-size=";
+
+	if (strncmp(*value, size, sizeof(size) - 1) != 0)
+		return false;
+	*name = "log-max-size";
+	*value += sizeof(size) - 1;
+	return true;
+}
+
 static void add_flag(json_t *out, const char *name, const char *value)
 {
-	json_t *values = json_object_get(out, name);
+	json_t *values;
+
+	if (!strcmp(name, "log-opt") && !is_log_size(&name, &value))
+		return;
+	values = json_object_get(out, name);
 
 	if (!values) {
 		values = json_array();
@@ -140,6 +157,7 @@ static bool is_switch(const char *name)
 					    "authorization-plugin",
 					    "insecure-registry",
 					    "log-driver",
+					    "log-opt",
 					    "exec-root"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

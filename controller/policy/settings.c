@@ -35,6 +35,7 @@ struct settings *settings_new(void)
 		.alert_flood = {300, POLICY_MINUTE},
 		.alert_spoofing = true,
 		.unused_days = 30,
+		.image_days = 180,
 	};
 	return s;
 }
@@ -54,6 +55,7 @@ void settings_free(struct settings *s)
 	free(s->webhook);
 	free(s->metrics);
 	suppressions_free(s);
+	registries_free(s);
 	free(s->file);
 	free(s);
 }

@@ -26,5 +26,12 @@ void alert_read(struct policy_problems *p, const struct node *root, struct setti
 void check_read(struct policy_problems *p, const struct node *root, struct settings *s);
 void suppressions_free(struct settings *s);
 
+/* `registries` and `image_age` of CHECK, the mapping `check`, and what they filled in. */
+void check_images_read(struct policy_problems *p, const struct node *check, struct settings *s);
+void registries_free(struct settings *s);
+
+/* "30d", or "never", which is 0. *RET stays where it is neither. */
+void days_read(struct policy_problems *p, const struct node *n, const char *label, uint32_t *ret);
+
 /* "127.0.0.1:9469", "[::1]:9469" or "unix:/run/metrics.sock"; NULL on error. */
 char *listen_read(struct policy_problems *p, const struct node *n);

@@ -7,8 +7,6 @@
 
 #define FORM	   "{id: CHECK, subject: GLOB, reason: TEXT, until: YYYY-MM-DD}"
 #define REASON_MAX 400
-#define UNUSED	   "days, 1d to 3650d, or never"
-#define UNUSED_MAX 3650
 
 /* "2027-01-31": -1 where it is no day. */
 static time_t end_of_day(const char *text)
@@ -73,35 +71,17 @@ static void read_one(struct policy_problems *p, const struct node *n, struct set
 	s->suppressions[s->nsuppressions++] = one;
 }
 
-/* "30d", or "never". */
-static void read_unused(struct policy_problems *p, const struct node *n, struct settings *s)
-{
-	char word[CLIP_SIZE];
-	uint32_t days;
-	size_t len;
-
-	if (!n || !keys_is_text(p, n, "unused", UNUSED))
-		return;
-	len = strlen(n->text);
-	if (!strcmp(n->text, "never"))
-		s->unused_days = 0;
-	else if (len > 1 && n->text[len - 1] == 'd' &&
-		 number_parse(n->text, len - 1, UNUSED_MAX, &days) == 0 && days)
-		s->unused_days = days;
-	else
-		problem_error(p, &n->where, "\"unused\" is \"%s\" (expected %s)",
-			      clip(n->text, word), UNUSED);
-}
-
 void check_read(struct policy_problems *p, const struct node *root, struct settings *s)
 {
-	static const char *const known[] = {"suppress", "unused", NULL};
+	static const char *const known[] = {"suppress", "unused", "registries", "image_age", NULL};
 	const struct node *n = keys_get(root, "check"), *list;
 
 	if (!n || !keys_is_mapping(p, n, "check", "{suppress: [" FORM "], unused: 30d}"))
 		return;
 	keys_check(p, n, known);
-	read_unused(p, keys_get(n, "unused"), s);
+	if (keys_get(n, "unused"))
+		days_read(p, keys_get(n, "unused"), "unused", &s->unused_days);
+	check_images_read(p, n, s);
 	list = keys_get(n, "suppress");
 	if (!list || !keys_is_list(p, list, "suppress", FORM))
 		return;

@@ -297,6 +297,8 @@ struct settings_suppression {
 	time_t until; /* from then on it holds no more */
 };
 
+#define POLICY_REGISTRY_MAX 255 /* bytes of a glob of `registries` */
+
 struct settings {
 	char *docker;				/* unix:///var/run/docker.sock or tcp://HOST:PORT */
 	char *tls_ca, *tls_cert, *tls_key;	/* NULL without TLS */
@@ -330,6 +332,11 @@ struct settings {
 	uint32_t unused_days;	   /* a rule without a hit for so long is a finding; 0: none is */
 	struct settings_suppression *suppressions;
 	size_t nsuppressions;
+	/* Where images may be from: globs over "docker.io/library/nginx" or a folder of that, of which a `*` does not
+	 * pass a '/'. None: from anywhere. */
+	char **registries;
+	size_t nregistries;
+	uint32_t image_days; /* an image that is older is a finding; 0: none is */
 	char *file; /* where they were read from, for messages and the files' names; or NULL */
 	struct policy_where defaults_where; /* of `defaults:`, or of `preset:`; line 0 if absent */
 };

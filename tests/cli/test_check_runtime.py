@@ -252,7 +252,7 @@ def test_hostile(program: Program, value: Any) -> None:
         posture.update({part: value for part in posture})
 
     for one in (change, whole):
-        judge(program, "runtime", one)
+        judge(program, "runtime,image,secret,logging", one)
     for part in clean():
-        judge(program, "runtime", lambda p, part=part: p.update({part: value}))
-        judge(program, "runtime", lambda p, part=part: p.update({part: [value, {}]}))
+        judge(program, "runtime,image,secret,logging", lambda p, part=part: p.update({part: value}))
+        judge(program, "runtime,image,secret,logging", lambda p, part=part: p.update({part: [value, {}]}))

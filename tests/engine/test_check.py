@@ -26,8 +26,10 @@ def test_check(clean: Bed, quaywall: Make) -> None:
     engine = clean.engine
     q = quaywall(clean)
     q.start()
-    # A clean engine of its defaults has nothing that is worse than medium.
+    # A clean engine of its defaults, with a container that is simply run, has nothing that is worse than medium.
+    engine.run("plain")
     before = look(q)
+    assert ("root-writable", "plain") in before
     assert {f["id"] for f in before.values() if SEVERITIES.index(f["severity"]) > 2} == set()
     engine.run("db", flags=["-p", "5432:5432"])
     engine.run("web", flags=["-p", "8080:80"])

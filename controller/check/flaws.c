@@ -242,7 +242,7 @@ void advisory_check(const struct check_input *in, const json_t *engine, struct c
 						    "release of the Docker Engine",
 						    version);
 
-		check_report_gap(l->report, "host", why);
+		check_report_gap_of(l->report, "host", "engine-advisory", why);
 		return;
 	}
 	for (size_t i = 0; i < advisories_len; i++)

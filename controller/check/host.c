@@ -250,7 +250,8 @@ static void look_at_kernel(const struct look *l)
 		release = posture_text(l->engine, "kernel");
 	before = kernel_is_before(release, 6, 9);
 	if (before < 0)
-		check_report_gap(l->report, "host", "the kernel: its release was not read");
+		check_report_gap_of(l->report, "host", "kernel-table-owner",
+				    "the kernel: its release was not read");
 	if (before != 1)
 		return;
 	report_take(l->report, "kernel-table-owner", mem_strdup("host"),

@@ -243,7 +243,7 @@ static void tell_gap(const struct check_input *in, const json_t *list, size_t un
 				 unknown);
 
 	if (cut || unknown)
-		check_report_gap(ret, "exposure", why);
+		check_report_gap_of(ret, "exposure", "host-network-listens", why);
 }
 
 void listening_run(const struct check_input *in, struct check_report *ret)

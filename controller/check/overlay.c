@@ -412,9 +412,9 @@ static void check_networks(const struct check_input *in, const json_t *overlay,
 		gap |= !reads;
 	}
 	if (gap)
-		check_report_gap(ret, "overlay",
-				 "whether encrypted networks are encrypted: the kernel's IPsec "
-				 "policies and states were not read");
+		check_report_gap_of(ret, "overlay", "overlay-no-ipsec",
+				    "whether encrypted networks are encrypted: the kernel's IPsec "
+				    "policies and states were not read");
 }
 
 static void run(const struct check_input *in, struct check_report *ret)
@@ -429,7 +429,8 @@ static void run(const struct check_input *in, struct check_report *ret)
 	check_swarm_ports(in, ret);
 	check_seen(in, overlay, ret);
 	if (!json_object_get(overlay, "traffic"))
-		check_report_gap(ret, "overlay", "what is on the wire: the counters were not read");
+		check_report_gap_of(ret, "overlay", "overlay-cleartext,overlay-strangers",
+				    "what is on the wire: the counters were not read");
 }
 
 const struct check_group overlay_group = {"overlay", checks, ARRAY_SIZE(checks), run};

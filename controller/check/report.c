@@ -167,13 +167,31 @@ static json_t *counts_json(const struct check_report *r, size_t *ret_all)
 	return object;
 }
 
+/* null: all of the group. */
+static json_t *ids_json(const char *ids)
+{
+	json_t *list = ids ? json_array() : json_null();
+
+	for (const char *at = ids; at && *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+
+		json_array_append_new(list, json_stringn(at, len));
+		at += len;
+	}
+	return list;
+}
+
 static json_t *gaps_json(const struct check_report *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->gaps.len; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o}", "group", r->gaps.items[i].group,
-						      "why", text_json(r->gaps.items[i].why)));
+	for (size_t i = 0; i < r->gaps.len; i++) {
+		const struct check_gap *g = &r->gaps.items[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o}", "group", g->group, "checks",
+						ids_json(g->ids), "why", text_json(g->why)));
+	}
 	return list;
 }
 

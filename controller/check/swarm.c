@@ -95,8 +95,8 @@ static void look_at_certificate(const struct look *l)
 	json_int_t end;
 
 	if (!number(posture_get(l->in->posture, "host", NULL), "swarm_certificate_expires", &end)) {
-		check_report_gap(l->report, "swarm",
-				 "when this node's certificate ends: the file was not read");
+		check_report_gap_of(l->report, "swarm", "swarm-certificate",
+				    "when this node's certificate ends: the file was not read");
 		return;
 	}
 	bool over = end <= l->in->now;
@@ -117,8 +117,8 @@ static void look_at_root(const struct look *l)
 	json_int_t end;
 
 	if (!number(l->swarm, "root_expires", &end)) {
-		check_report_gap(l->report, "swarm",
-				 "when the root certificate ends: the engine does not tell");
+		check_report_gap_of(l->report, "swarm", "swarm-root-certificate",
+				    "when the root certificate ends: the engine does not tell");
 		return;
 	}
 	bool over = end <= l->in->now;
@@ -150,8 +150,8 @@ static void look_at_lock(const struct look *l)
 	const json_t *lock = json_object_get(l->swarm, "autolock");
 
 	if (!json_is_boolean(lock))
-		check_report_gap(l->report, "swarm",
-				 "whether managers are locked: the engine does not tell");
+		check_report_gap_of(l->report, "swarm", "swarm-autolock",
+				    "whether managers are locked: the engine does not tell");
 	if (json_is_false(lock))
 		tell(l, "swarm-autolock", CHECK_LOW, "swarm",
 		     "Spec.EncryptionConfig.AutoLockManagers is false (GET /swarm)",
@@ -376,8 +376,8 @@ static void look_at_swarm(struct look *l)
 	if (number(l->swarm, "node_cert_ns", &ns) && ns > 0)
 		l->valid = ns / 1000000000;
 	else
-		check_report_gap(l->report, "swarm",
-				 "how long certificates are valid: the engine does not tell");
+		check_report_gap_of(l->report, "swarm", "swarm-certificate-validity",
+				    "how long certificates are valid: the engine does not tell");
 	look_at_validity(l);
 	look_at_lock(l);
 	look_at_root(l);

@@ -47,8 +47,14 @@ bool check_fails(const struct check_wish *w, const json_t *finding)
 /* A group of which single checks are asked for is one that could not be looked at, too. */
 static bool is_gap_wanted(const struct check_wish *w, const json_t *gap)
 {
+	const json_t *checks = json_object_get(gap, "checks");
 	const char *group = output_text(gap, "group");
 
+	for (size_t i = 0; i < json_array_size(checks); i++)
+		if (check_is_wanted(w, group, json_string_value(json_array_get(checks, i))))
+			return true;
+	if (json_array_size(checks))
+		return false;
 	if (w->skip && check_list_has(w->skip, group, NULL))
 		return false;
 	for (const char *item = w->only; item; item = strchr(item, ',')) {

@@ -56,8 +56,8 @@ const struct verb verbs[] = {
 	 "Exit code 1: there is a finding of medium severity or more, or what --fail-on says, that the\n"
 	 "settings do not suppress.\n"
 	 "JSON: version, checked, counts{}, suppressed, findings[{id, group, severity, title, subject,\n"
-	 "evidence, why, remedy, suppressed}], not_checked[{group, why}]; of a daemon pending;\n"
-	 "with --list [{id, group, severity, title, why, source}].\n",
+	 "evidence, why, remedy, suppressed}], not_checked[{group, checks[], why}]; of a daemon\n"
+	 "pending; with --list [{id, group, severity, title, why, source}].\n",
 	 verb_check},
 	{"watch", VERB_WATCH, 0, 0, "", "show what is refused, as it happens, with names and rules",
 	 "What the rules log: refused and spoofed packets, those that audit mode lets pass, and what\n"

@@ -130,7 +130,7 @@ json_t *check_report_json(const struct check_report *r);
 void check_report_count(const struct check_report *r, size_t ret[static CHECK_SEVERITIES]);
 
 /* What `quaywall check --json` prints: {"version": 1, "checked": TIME, "counts": {SEVERITY: N}, "suppressed": N,
- * "findings": check_report_json(), "not_checked": [{"group", "why"}]}. AT is CLOCK_REALTIME. */
+ * "findings": check_report_json(), "not_checked": [{"group", "checks": [ID] or null for all, "why"}]}. AT is CLOCK_REALTIME. */
 json_t *check_report_answer(const struct check_report *r, time_t at);
 
 #define CLEANUP_CHECK_REPORT __attribute__((cleanup(check_report_done)))

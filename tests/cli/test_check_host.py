@@ -253,3 +253,13 @@ def test_a_hostile_posture(program: Program, hostile: Any) -> None:
     for part in ("engine", "host", "gaps"):
         wanted = found(program, lambda s: s["posture"].update({part: hostile}))[0]
         assert wanted == {}
+
+
+def test_a_gap_of_one_check(program: Program) -> None:
+    """Whoever asks for another check is not told of it."""
+    snapshot = copy.deepcopy(SNAPSHOT)
+    for where in (snapshot["posture"]["engine"], snapshot["posture"]["host"]):
+        del where["kernel"]
+    (gap,) = answer(program, "kernel-table-owner", snapshot)["not_checked"]
+    assert (gap["group"], gap["checks"]) == ("host", ["kernel-table-owner"])
+    assert answer(program, "engine-icc,engine-advisory", snapshot)["not_checked"] == []

@@ -185,7 +185,8 @@ static void write_allows(const struct writer *w, struct ruleset_chain *chain,
 		clause_write(&clause, &id->allow[side_direction(side)], true);
 }
 
-/* iifname != @bridges ct status dnat goto publish_X: whoever translated it, the engine or another tool */
+/* ct status dnat iifname != @bridges goto publish_X: whoever translated it, the engine or another tool. The set is asked
+ * last: hardly a packet between containers is translated. */
 static void write_publish_branch(const struct writer *w, struct ruleset_chain *chain,
 				 const struct identity *id)
 {
@@ -195,8 +196,8 @@ static void write_publish_branch(const struct writer *w, struct ruleset_chain *c
 	if (!has_publish_chain(w->c, id))
 		return;
 	rule = ruleset_add_rule(chain, NULL);
-	rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
 	rule_expr(rule, EXPR_CT_DNAT);
+	rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
 	rule_verdict(rule, VERDICT_GOTO, target);
 }
 

@@ -46,19 +46,33 @@ static bool is_control(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
+/* How many of the characters at TEXT are none to be replaced: as bytes. */
+static size_t clean_len(const char *text, size_t left)
+{
+	size_t n = 0, len;
+	uint32_t c;
+
+	while (n < left && (len = utf8_decode(text + n, left - n, &c)) && !is_control(c))
+		n += len;
+	return n;
+}
+
 void utf8_clean(const char *text, struct buf *out)
 {
 	size_t left = strlen(text);
 
 	while (left) {
+		size_t clean = clean_len(text, left), bad = clean < left;
 		uint32_t c;
-		size_t len = utf8_decode(text, left, &c);
 
-		if (!len || is_control(c))
+		buf_add(out, text, clean);
+		if (bad) {
+			size_t len = utf8_decode(text + clean, left - clean, &c);
+
 			buf_char(out, '?');
-		else
-			buf_add(out, text, len);
-		text += len ? len : 1;
-		left -= len ? len : 1;
+			bad = len ? len : 1;
+		}
+		text += clean + bad;
+		left -= clean + bad;
 	}
 }

@@ -140,18 +140,13 @@ static void add_endpoint(const struct sets *s, size_t endpoint)
 {
 	const struct model *m = s->c->model;
 	const struct model_endpoint *e = &m->endpoints[endpoint];
-	CLEANUP_BUF struct buf title = BUF_INIT;
 	CLEANUP_FREE char *comment = NULL;
 	struct addr link_local;
 	struct key mac = {.len = 0};
 
 	if (!e->has_mac || !model_network_is_managed(&m->networks[e->network]))
 		return;
-	if (e->container != MODEL_NONE)
-		model_container_title(&m->containers[e->container], &title);
-	else
-		buf_str(&title, e->name);
-	comment = ruleset_comment(buf_text(&title));
+	comment = endpoint_comment(m, e);
 	if (e->port[0])
 		add_port(s, endpoint, comment);
 	key_mac(&mac, e->mac);

@@ -117,7 +117,9 @@ struct compiled {
 	struct index_list *selected; /* for each atom: the identities that it selects */
 
 	size_t *owner; /* for each endpoint: the container whose labels count, or MODEL_NONE */
-	bool *known;   /* for each endpoint: its addresses are programmed */
+	size_t *owned, *next_owned; /* a container's first endpoint, an endpoint's next of the same
+				     * owner; or MODEL_NONE */
+	bool *known;		    /* for each endpoint: its addresses are programmed */
 	struct {
 		struct identity *items; /* managed ones first */
 		size_t len, cap;

@@ -53,6 +53,8 @@ void compile_free(struct compiled *c)
 	free(c->selected);
 	free(c->atoms);
 	free(c->owner);
+	free(c->owned);
+	free(c->next_owned);
 	free(c->known);
 	free(c->identity_of);
 	free(c->addrs.items);

@@ -1,5 +1,7 @@
 #include "ruleset-internal.h"
 
+#include <stdlib.h>
+
 #include "quaywall/mem.h"
 
 /*
@@ -45,15 +47,35 @@ static struct ruleset_set *endpoint_map(const struct writer *w, const struct map
 	return set_get(w, name, flags, FIELDS(family_field(f)), NULL);
 }
 
-static void add_to_map(const struct writer *w, const struct map_kind *kind, struct ruleset_set *map,
-		       const struct identity *id, const char *bridge,
-		       const struct addr_range *range, const char *comment)
+/* Where each kind leads for an identity: a chain's name, or NULL where nothing judges it. */
+struct targets {
+	char *chains[ARRAY_SIZE(kinds)];
+};
+
+static struct targets targets_of(const struct writer *w, const struct identity *id)
 {
-	CLEANUP_FREE char *target = chain_name(id, side_prefix(kind->side));
-	bool judged = has_chain(w->c, id, kind->side);
+	struct targets t = {{NULL}};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		if (has_chain(w->c, id, kinds[k].side))
+			t.chains[k] = chain_name(id, side_prefix(kinds[k].side));
+	return t;
+}
+
+static void targets_done(struct targets *t)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		free(t->chains[k]);
+}
+
+#define CLEANUP_TARGETS __attribute__((cleanup(targets_done)))
+
+static void add_to_map(const struct map_kind *kind, struct ruleset_set *map, const char *target,
+		       const char *bridge, const struct addr_range *range, const char *comment)
+{
 	struct key first = {.len = 0}, last = {.len = 0};
 
-	if (!kind->by_bridge && !judged)
+	if (!kind->by_bridge && !target)
 		return;
 	if (kind->by_bridge) {
 		key_ifname(&first, bridge);
@@ -61,8 +83,7 @@ static void add_to_map(const struct writer *w, const struct map_kind *kind, stru
 	}
 	key_addr(&first, &range->first);
 	key_addr(&last, &range->last);
-	map_add(map, &first, &last, judged ? VERDICT_GOTO : VERDICT_RETURN, judged ? target : NULL,
-		comment);
+	map_add(map, &first, &last, target ? VERDICT_GOTO : VERDICT_RETURN, target, comment);
 }
 
 /*
@@ -95,6 +116,17 @@ struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks)
 		       FIELDS(FIELD_IFNAME, family_field(f), family_field(f)), NULL);
 }
 
+char *endpoint_comment(const struct model *m, const struct model_endpoint *e)
+{
+	CLEANUP_BUF struct buf title = BUF_INIT;
+
+	if (e->container != MODEL_NONE)
+		model_container_title(&m->containers[e->container], &title);
+	else
+		buf_str(&title, e->name);
+	return ruleset_comment(buf_text(&title));
+}
+
 /* Who speaks as SPEAKER may speak of flows whose end is END. */
 static void add_ends(struct ruleset_set *set, const char *bridge, const struct addr_range *speaker,
 		     const struct addr_range *end, const char *comment)
@@ -110,34 +142,48 @@ static void add_ends(struct ruleset_set *set, const char *bridge, const struct a
 	set_add(set, &first, &last, comment);
 }
 
-static void write_endpoint(const struct writer *w, const struct identity *id, size_t endpoint)
+/* The sets that every endpoint is in, found once. */
+struct endpoint_sets {
+	struct ruleset_set *maps[ARRAY_SIZE(kinds)][2];
+	struct ruleset_set *ends[2]; /* NULL as long as there is no address of the family */
+};
+
+static void find_maps(const struct writer *w, struct endpoint_sets *ret)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		for (int f = kinds[k].addresses == LINK_LOCAL_ONLY; f < 2; f++)
+			ret->maps[k][f] = endpoint_map(w, &kinds[k], "", f, 0);
+}
+
+static void write_address(const struct writer *w, struct endpoint_sets *sets,
+			  const struct targets *t, const struct addr *a, const char *bridge,
+			  const char *comment)
+{
+	struct addr_range range = {*a, *a};
+	int f = a->family == AF_INET6;
+
+	if (!sets->ends[f])
+		sets->ends[f] = ends_set(w, f, false);
+	add_ends(sets->ends[f], bridge, &range, &range, comment);
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+		if (kind_takes(&kinds[k], a))
+			add_to_map(&kinds[k], sets->maps[k][f], t->chains[k], bridge, &range,
+				   comment);
+}
+
+static void write_endpoint(const struct writer *w, struct endpoint_sets *sets,
+			   const struct targets *t, size_t endpoint)
 {
 	const struct model *m = w->c->model;
 	const struct model_endpoint *e = &m->endpoints[endpoint];
-	const char *bridge = m->networks[e->network].bridge;
-	CLEANUP_BUF struct buf title = BUF_INIT;
-	CLEANUP_FREE char *comment = NULL;
+	CLEANUP_FREE char *comment = endpoint_comment(m, e);
 	struct addr addrs[3];
 	size_t n = model_endpoint_addrs(e, addrs);
 
-	if (e->container != MODEL_NONE)
-		model_container_title(&m->containers[e->container], &title);
-	else
-		buf_str(&title, e->name);
-	comment = ruleset_comment(buf_text(&title));
-	for (size_t a = 0; a < n; a++) {
-		struct addr_range range = {addrs[a], addrs[a]};
-		int f = addrs[a].family == AF_INET6;
-
-		if (is_contested(w->c, endpoint, &addrs[a]))
-			continue;
-		add_ends(ends_set(w, f, false), bridge, &range, &range, comment);
-		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-			if (kind_takes(&kinds[k], &addrs[a]))
-				add_to_map(w, &kinds[k], endpoint_map(w, &kinds[k], "", f, 0), id,
-					   bridge, &range, comment);
-		}
-	}
+	for (size_t a = 0; a < n; a++)
+		if (!is_contested(w->c, endpoint, &addrs[a]))
+			write_address(w, sets, t, &addrs[a], m->networks[e->network].bridge,
+				      comment);
 }
 
 /* A router speaks of flows of those behind it, as they do themselves. */
@@ -159,6 +205,7 @@ static void write_ends_block(const struct writer *w, const struct model_endpoint
 /* `addresses:` of a document, by each bridge of the identity's endpoints. */
 static void write_blocks(const struct writer *w, const struct identity *id)
 {
+	CLEANUP_TARGETS struct targets t = targets_of(w, id);
 	const struct model *m = w->c->model;
 
 	for (size_t i = 0; i < id->members.len; i++) {
@@ -172,10 +219,10 @@ static void write_blocks(const struct writer *w, const struct identity *id)
 			write_ends_block(w, e, bridge, range);
 			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 				if (kind_takes(&kinds[k], &range->first))
-					add_to_map(w, &kinds[k],
+					add_to_map(&kinds[k],
 						   endpoint_map(w, &kinds[k], "_blocks", f,
 								SET_INTERVAL),
-						   id, bridge, range, NULL);
+						   t.chains[k], bridge, range, NULL);
 			}
 		}
 	}
@@ -218,30 +265,33 @@ static void write_self_sets(const struct writer *w)
 	for (size_t i = 0; i < c->published.len; i++) {
 		const struct published *p = &c->published.items[i];
 
-		for (size_t e = 0; e < c->model->nendpoints; e++) {
-			if (c->owner[e] == p->container && compile_identity_of(c, e) != MODEL_NONE)
+		for (size_t e = c->owned[p->container]; e != MODEL_NONE; e = c->next_owned[e])
+			if (compile_identity_of(c, e) != MODEL_NONE)
 				write_self_pairs(w, e, p->endpoint);
-		}
 	}
 }
 
 void write_endpoint_maps(const struct writer *w)
 {
-	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-		for (int f = kinds[k].addresses == LINK_LOCAL_ONLY; f < 2; f++)
-			endpoint_map(w, &kinds[k], "", f, 0);
-	}
+	struct endpoint_sets sets = {.ends = {NULL}};
+
+	find_maps(w, &sets);
 	for (size_t i = 0; i < w->c->nmanaged; i++)
-		write_blocks(w, &w->c->identities.items[i]);
+		if (w->c->identities.items[i].extra.len)
+			write_blocks(w, &w->c->identities.items[i]);
 }
 
 void write_endpoints(const struct writer *w)
 {
+	struct endpoint_sets sets = {.ends = {NULL}};
+
+	find_maps(w, &sets);
 	for (size_t i = 0; i < w->c->nmanaged; i++) {
 		const struct identity *id = &w->c->identities.items[i];
+		CLEANUP_TARGETS struct targets t = targets_of(w, id);
 
 		for (size_t n = 0; n < id->members.len; n++)
-			write_endpoint(w, id, id->members.items[n]);
+			write_endpoint(w, &sets, &t, id->members.items[n]);
 	}
 	write_self_sets(w);
 }

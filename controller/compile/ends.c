@@ -45,6 +45,25 @@ static void find_owners(struct compiled *c)
 	}
 }
 
+/* Each container's in the order of the model. */
+static void list_owned(struct compiled *c)
+{
+	const struct model *m = c->model;
+
+	c->owned = mem_new(m->ncontainers, sizeof(*c->owned));
+	c->next_owned = mem_new(m->nendpoints, sizeof(*c->next_owned));
+	for (size_t i = 0; i < m->ncontainers; i++)
+		c->owned[i] = MODEL_NONE;
+	for (size_t i = m->nendpoints; i-- > 0;) {
+		size_t owner = c->owner[i];
+
+		if (owner == MODEL_NONE)
+			continue;
+		c->next_owned[i] = c->owned[owner];
+		c->owned[owner] = i;
+	}
+}
+
 static int compare_owners(const void *a, const void *b)
 {
 	const struct addr_owner *x = a, *y = b;
@@ -100,10 +119,10 @@ static size_t gateway_endpoint(const struct compiled *c, size_t container)
 	const struct model *m = c->model;
 	size_t best = MODEL_NONE;
 
-	for (size_t i = 0; i < m->nendpoints; i++) {
+	for (size_t i = c->owned[container]; i != MODEL_NONE; i = c->next_owned[i]) {
 		const struct model_network *n = &m->networks[m->endpoints[i].network];
 
-		if (c->owner[i] != container || !model_network_is_managed(n) || n->internal)
+		if (!model_network_is_managed(n) || n->internal)
 			continue;
 		if (best == MODEL_NONE ||
 		    strcmp(n->name, m->networks[m->endpoints[best].network].name) < 0)
@@ -145,6 +164,7 @@ static void collect_published(struct compiled *c)
 void ends_build(struct compiled *c)
 {
 	find_owners(c);
+	list_owned(c);
 	index_addrs(c);
 	collect_ranges(c);
 	collect_published(c);

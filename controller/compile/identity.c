@@ -1,6 +1,8 @@
 #include "compile-internal.h"
 
 #include <assert.h>
+#include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/mem.h"
@@ -270,16 +272,19 @@ static uint32_t signature_hash(const struct compiled *c, const struct identity *
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
-static bool name_taken(const struct compiled *c, size_t before, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-	for (size_t i = 0; i < before; i++) {
-		if (!strcmp(c->identities.items[i].name, name))
-			return true;
-	}
-	return false;
+	return strcmp(a, b);
 }
 
-static void name_identity(struct compiled *c, const struct grouping *g, size_t i)
+/* The identity keeps it. */
+static void keep_name(void *name)
+{
+	(void)name;
+}
+
+/* NAMES: of tsearch(3), those that are given. */
+static void name_identity(struct compiled *c, const struct grouping *g, size_t i, void **names)
 {
 	struct identity *id = &c->identities.items[i];
 	const char *title = g->titles[id->members.items[0]];
@@ -295,12 +300,14 @@ static void name_identity(struct compiled *c, const struct grouping *g, size_t i
 		free(plain);
 	}
 	/* Hashes can be made to collide by whoever chooses labels: never share a chain for that. */
-	for (unsigned n = 2; name_taken(c, i, id->name); n++) {
+	for (unsigned n = 2; tfind(id->name, names, compare_names); n++) {
 		char *again = mem_printf("%s.%u", id->name, n);
 
 		free(id->name);
 		id->name = again;
 	}
+	if (!tsearch(id->name, names, compare_names))
+		abort(); /* out of memory */
 	id->public.name = id->name;
 }
 
@@ -323,6 +330,7 @@ void identities_build(struct compiled *c)
 {
 	size_t n = c->model->nendpoints;
 	struct grouping g = {.c = c};
+	void *names = NULL;
 
 	instances_build(c);
 	atoms_build(c);
@@ -340,7 +348,8 @@ void identities_build(struct compiled *c)
 	for (size_t i = 0; i < g.len; i++)
 		add_member(c, &g, i);
 	for (size_t i = 0; i < c->identities.len; i++)
-		name_identity(c, &g, i);
+		name_identity(c, &g, i, &names);
+	tdestroy(names, keep_name);
 	selected_build(c);
 	for (size_t e = 0; e < n; e++)
 		free(g.titles[e]);

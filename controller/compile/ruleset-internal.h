@@ -201,6 +201,9 @@ struct ruleset_set *self_set(const struct writer *w, int f);
  * `addresses:` of policies on the right */
 struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks);
 
+/* Whose element it is, for who reads the table; the caller frees. */
+char *endpoint_comment(const struct model *m, const struct model_endpoint *e);
+
 #define SET_BRIDGES "bridges"
 
 bool has_chain(const struct compiled *c, const struct identity *id, enum side side);

@@ -148,6 +148,31 @@ void model_clear_interfaces(struct model *m)
 	m->ninterfaces = 0;
 }
 
+static bool same_interface(const struct model_interface *a, const struct model_interface *b)
+{
+	if (a->index != b->index || a->bridge != b->bridge || a->naddrs != b->naddrs ||
+	    strcmp(a->name, b->name) != 0)
+		return false;
+	for (size_t i = 0; i < a->naddrs; i++)
+		if (a->addrs[i].len != b->addrs[i].len ||
+		    !addr_equal(&a->addrs[i].addr, &b->addrs[i].addr))
+			return false;
+	return true;
+}
+
+bool model_same_host(const struct model *a, const struct model *b)
+{
+	if (a->ninterfaces != b->ninterfaces || a->nvxlan_ports != b->nvxlan_ports)
+		return false;
+	for (size_t i = 0; i < a->ninterfaces; i++)
+		if (!same_interface(&a->interfaces[i], &b->interfaces[i]))
+			return false;
+	for (size_t i = 0; i < a->nvxlan_ports; i++)
+		if (a->vxlan_ports[i] != b->vxlan_ports[i])
+			return false;
+	return true;
+}
+
 void model_free(struct model *m)
 {
 	if (!m)

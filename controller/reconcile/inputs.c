@@ -494,6 +494,20 @@ void daemon_host_ready(void *data, short revents)
 		loop_timer_hasten(&d->host_timer, daemon_lost_bridge(d) ? 0 : HOST_MS);
 }
 
+/* The model of now with the host as it is; NULL where nothing came of what was announced: the pair of a container that
+ * starts is two interfaces of the host's until one end is a port and the other inside. */
+static struct model *model_moved(struct daemon *d)
+{
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	struct model *m = model_copy(d->world.model);
+
+	/* Where it cannot be read, taking the model says so. */
+	if (host_read_interfaces(d->host, m, &err) < 0 || !model_same_host(m, d->world.model))
+		return m;
+	model_free(m);
+	return NULL;
+}
+
 void daemon_host_due(void *data)
 {
 	struct daemon *d = data;
@@ -503,7 +517,7 @@ void daemon_host_due(void *data)
 	m = d->waiting;
 	d->waiting = NULL;
 	if (!m && d->world.model && !d->skeleton)
-		m = model_copy(d->world.model);
+		m = model_moved(d);
 	if (m)
 		take_model(d, m, false);
 	else if (d->skeleton)

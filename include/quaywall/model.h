@@ -114,6 +114,8 @@ void model_free(struct model *m);
 
 /* Frees the interfaces and leaves none: the host room reads them anew. */
 void model_clear_interfaces(struct model *m);
+/* Whether the host is the same in both: its interfaces, and the ports of VXLAN. */
+bool model_same_host(const struct model *a, const struct model *b);
 
 /* Whether there is an overlay network. */
 bool model_has_overlay(const struct model *m);

@@ -67,12 +67,48 @@ static void test_clear_interfaces(void **state)
 	assert_int_equal(m->ncontainers, 1);
 }
 
+static void test_same_host(void **state)
+{
+	CLEANUP_MODEL struct model *m = small_model();
+	CLEANUP_MODEL struct model *other = model_copy(m);
+	uint16_t port = 4789;
+
+	(void)state;
+	build_container(other, "c2", "web");
+	assert_true(model_same_host(m, other));
+	other->interfaces[0].addrs[0].addr.bytes[3]++;
+	assert_false(model_same_host(m, other));
+	other->interfaces[0].addrs[0].addr.bytes[3]--;
+	other->interfaces[0].addrs[0].len--;
+	assert_false(model_same_host(m, other));
+	other->interfaces[0].addrs[0].len++;
+	other->interfaces[0].name[3]++;
+	assert_false(model_same_host(m, other));
+	other->interfaces[0].name[3]--;
+	/* A bridge that somebody made anew under its old name. */
+	other->interfaces[0].index++;
+	assert_false(model_same_host(m, other));
+	other->interfaces[0].index--;
+	other->interfaces[0].bridge = true;
+	assert_false(model_same_host(m, other));
+	other->interfaces[0].bridge = false;
+	assert_true(model_same_host(m, other));
+	build_interface(other, "eth1", "192.0.2.2/24");
+	assert_false(model_same_host(m, other));
+	build_interface(m, "eth1", "192.0.2.2/24");
+	m->vxlan_ports = mem_new(1, sizeof(port));
+	*m->vxlan_ports = port;
+	m->nvxlan_ports = 1;
+	assert_false(model_same_host(m, other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_copy_owns_everything),
 		cmocka_unit_test(test_copy_of_empty),
 		cmocka_unit_test(test_clear_interfaces),
+		cmocka_unit_test(test_same_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

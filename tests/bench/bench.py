@@ -22,8 +22,13 @@ from typing import Any, Callable
 TESTS = Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
 
+import endure  # noqa: E402
+import load  # noqa: E402
+import lossless  # noqa: E402
 import packets  # noqa: E402
 import plane  # noqa: E402
+import reaction  # noqa: E402
+import storm  # noqa: E402
 import taxes  # noqa: E402
 from bed import Bed, container  # noqa: E402
 from engine import network_event  # noqa: E402
@@ -161,7 +166,9 @@ def follow(size: Size, name: str, watch: list[str]) -> Figure:
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": flood_of_refusals,
     "flows": flows_that_pass,
-} | plane.BENCHMARKS | packets.BENCHMARKS | taxes.BENCHMARKS
+}
+for module in (plane, reaction, load, endure, lossless, storm, packets, taxes):
+    BENCHMARKS |= module.BENCHMARKS
 
 
 def main() -> int:

@@ -5,7 +5,6 @@ of their own, as a bridge has 1,023 ports at most. Each has its pair of veths, a
 from __future__ import annotations
 
 import ipaddress
-import re
 import subprocess
 from pathlib import Path
 from typing import Iterable
@@ -33,26 +32,34 @@ def mac(address: str) -> str:
 class Crowd(Bed):
     """A bed with N containers, db and web among them."""
 
-    def __init__(self, n: int, policy: str = POLICY) -> None:
+    def __init__(self, n: int, policy: str = POLICY, projects: int = 0, attached: bool = False) -> None:
+        """ATTACHED: db and web are namespaces of their own, for packets (self.places). With PROJECTS those that are not in front are by turns of p0, p1 and so on, each with one db and workers."""
         super().__init__(policy)
+        self.projects = projects
         self.inside = Namespace()  # all of them: a namespace each would cost the machine more than it tells
         for space in (self.space, self.inside):
             space.run("sysctl", "-qw", *NO_IPV6)
         self.total = n
         self.came = 0
         first = min(n, IN_FRONT) - 2
-        pairs = [("172.18.0.2", "br-shopfront"), ("172.18.0.3", "br-shopfront")]
+        pairs = [] if attached else [("172.18.0.2", "br-shopfront"), ("172.18.0.3", "br-shopfront")]
         pairs += [(self._join(self.front, i, f"172.18.0.{4 + i}"), "br-shopfront") for i in range(first)]
         for k in range((n - first - 2 + IN_A_BRIDGE - 1) // IN_A_BRIDGE):
             pairs += self._back(k, min(IN_A_BRIDGE, n - first - 2 - k * IN_A_BRIDGE))
         self._plug(pairs)
+        if attached:
+            self.attach()
 
     def close(self) -> None:
         super().close()
         self.inside.close()
 
     def _join(self, network: Network, number: int, address: str) -> str:
-        self.add(container("shop", "worker", number), address, network)
+        project, service = "shop", "worker"
+        at = number - IN_A_BRIDGE
+        if self.projects and at >= 0:
+            project, service = f"p{at % self.projects}", "worker" if at >= self.projects else "db"
+        self.add(container(project, service, number), address, network)
         return address
 
     def _back(self, k: int, size: int) -> list[tuple[str, str]]:
@@ -84,16 +91,32 @@ class Crowd(Bed):
 
     # ---- containers that come and go ----
 
-    def come(self) -> tuple[Container, str]:
-        """One more, in front: what the engine does, in its order."""
+    def plug(self, addresses: list[str]) -> None:
+        """Veths in front, with nobody that the engine tells of."""
+        self._plug([(a, "br-shopfront") for a in addresses])
+
+    def new(self, service: str, number: int) -> Container:
+        return container("shop", service, number)
+
+    def next_address(self) -> str:
+        return f"172.18.{1 + (self.came + 1) // 200 % 200}.{1 + (self.came + 1) % 200}"
+
+    def plug_next(self) -> None:
+        self.plug([self.next_address()])
+
+    def announce(self) -> tuple[Container, str]:
+        """What the engine tells of a container that starts, in its order."""
+        address = self.next_address()
         self.came += 1
-        number = 900_000 + self.came
-        address = f"172.18.{1 + self.came // 200 % 200}.{1 + self.came % 200}"
-        self._plug([(address, "br-shopfront")])
-        c = container("shop", "worker", number)
+        c = container("shop", "worker", 900_000 + self.came)
         self.engine.add(c, self.front, endpoint(c, address))
         self.engine.emit(network_event("connect", self.front, c.id), container_event("start", c))
         return c, address
+
+    def come(self) -> tuple[Container, str]:
+        """One more, in front."""
+        self.plug_next()
+        return self.announce()
 
     def go(self, c: Container, address: str) -> None:
         self.engine.emit(container_event("die", c))
@@ -111,17 +134,18 @@ class Crowd(Bed):
         return self.space.call("nft", "get", "element", "inet", "quaywall", "endpoints_out4", element).returncode == 0
 
     def assert_known(self, address: str, known: bool = True) -> None:
-        assert eventually(lambda: self.knows(address) == known, 60), (address, known, self.daemon.log_text()[-2000:])
+        assert eventually(lambda: self.knows(address) == known, 300), (address, known, self.daemon.log_text()[-2000:])
+
+    def cpu_ns(self) -> int:
+        """Computed by all threads that are there, to the nanosecond."""
+        assert self.process
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(p.read_text().split()[0]) for p in tasks)
 
     def threads(self) -> list[int]:
         """Of the daemon, the first its main one, the second the engine's; then those of a moment."""
         assert self.process
         return sorted(int(p.name) for p in Path(f"/proc/{self.process.pid}/task").iterdir())
-
-    def elements(self) -> int:
-        """Of all sets of the table."""
-        text = self.daemon.table()
-        return len(re.findall(r"counter|expires|comment", text))
 
 
 def port(address: str) -> str:

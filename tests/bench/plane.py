@@ -30,7 +30,16 @@ class Costs:
 
 def settled(crowd: Crowd, address: str, known: bool) -> None:
     crowd.assert_known(address, known)
-    time.sleep(BRIEF if crowd.total < MANY else SETTLE)
+    rest(crowd)
+
+
+def rest(crowd: Crowd) -> None:
+    """Until nothing more comes of an event, however slow the daemon is just now."""
+    time.sleep(BRIEF)
+    before = -1.0
+    while crowd.total >= MANY and crowd.cpu() > before + 0.05:
+        before = crowd.cpu()
+        time.sleep(SETTLE)
 
 
 def come_and_go(crowd: Crowd, measure: Callable[[Callable[[], None]], None]) -> None:
@@ -67,7 +76,7 @@ def executes(crowd: Crowd, rounds: int) -> tuple[Costs, Costs]:
     """Without the minute's listing, which may fall into an event's time: what one costs is taken off."""
     both = (Costs(), Costs())
     counter = Instructions(crowd)
-    time.sleep(BRIEF)
+    rest(crowd)
     listing = listing_of(crowd, counter)
 
     def measure(work: Callable[[], None]) -> None:
@@ -92,7 +101,7 @@ def listing_of(crowd: Crowd, counter: Instructions) -> int:
     before = crowd.engine.asked(LISTING)
     while crowd.engine.asked(LISTING) == before:
         time.sleep(1)
-    time.sleep(20 if crowd.total > MANY else SETTLE)
+    rest(crowd)
     return counter.count()
 
 
@@ -112,8 +121,8 @@ def flat(size: Size) -> list[Figure]:
         found = []
         for crowd in crowds:
             start_counted(crowd)
-            # A count, of which every round gives nearly the same, and slow.
-            found.append(executes(crowd, 1 if size.smoke else 3))
+            # A count, of which every round gives nearly the same, and of the large one slow.
+            found.append(executes(crowd, 1 if size.smoke else 2))
     return figures + instruction_figures(found, f"{large:,}")
 
 
@@ -135,6 +144,7 @@ def sent_figures(found: list[tuple[Costs, Costs]], large: str) -> list[Figure]:
     for i, what in enumerate(("comes", "goes")):
         few, many = found[0][i].sent, found[1][i].sent
         assert all(s.transactions for s in few + many), "an event without a transaction"
+        assert not any(s.rule_dumps for s in few + many), "an event for which rules were read"
         for unit in ("messages", "bytes"):
             a, b = ([float(getattr(s, unit)) for s in side] for side in (many, few))
             counts = {"at 10": statistics.median(b), f"at {large}": statistics.median(a)}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["refused", "flows", "update", "flatness", "surcharge", "flood", "bridged", "established", "new"]
+NAMES = ["refused", "flows", "update", "reaction", "load", "start", "memory", "soak", "idle", "churn", "storm"]
+NAMES += ["flatness", "surcharge", "flood", "bridged", "established", "new"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,146 @@
+"""What the daemon holds, and what it does when nothing happens, or the same for long."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Iterator
+
+from bed import endpoint, eventually
+from crowd import Crowd
+from engine import container_event, network_event
+from figures import Figure, Size
+from place import DIES_WITH_US
+from reaction import replay_binary
+
+PLACES = 40  # that containers of a soak come to and go from
+LIMITS = {100: 4.0, 1000: 6.0, 10_000: 16.0}
+IDLE_AFTER = 15  # s; by then the checks are done, and rest
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Resident, and of that the process' own, in MiB."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = {k: int(v) for k, v in re.findall(r"^(\w+): +(\d+) kB", text, re.M)}
+    return found["Rss"] / 1024, (found["Private_Clean"] + found["Private_Dirty"]) / 1024
+
+
+def bare() -> tuple[float, float]:
+    """A process that has libmnl and a socket."""
+    process = subprocess.Popen([*DIES_WITH_US, replay_binary(), "1"], stdin=subprocess.DEVNULL)
+    try:
+        assert eventually(lambda: "bench_replay" in Path(f"/proc/{process.pid}/comm").read_text(), 10)
+        time.sleep(0.3)
+        return memory(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def held(size: Size) -> list[Figure]:
+    figures = []
+    least = bare()
+    for n in (20, 40) if size.smoke else (100, 1000, size.endpoints):
+        with Crowd(n) as crowd:
+            crowd.start()
+            time.sleep(1 if size.smoke else IDLE_AFTER)
+            assert crowd.process
+            rss, own = memory(crowd.process.pid)
+            peak = crowd.memory("VmHWM")
+        counts = {"its own": round(own, 1), "peak": peak, "a bare process": round(least[0], 1)}
+        counts["the bare one's own"] = round(least[1], 1)
+        figures.append(Figure(f"resident at {n:,} containers", "MiB", [rss], LIMITS.get(n), counts))
+    return figures
+
+
+def soak(size: Size) -> list[Figure]:
+    """Containers that start and die, at places whose veths are there all the time: two events of each that are of a
+    container, and two of its network."""
+    total, warm = (500, 200) if size.smoke else (100_000, 10_000)
+    with Crowd(100 if not size.smoke else 20) as crowd:
+        # Not known to the engine yet: the pairs alone.
+        addresses = [f"172.18.9.{1 + i}" for i in range(PLACES)]
+        crowd.plug(addresses)
+        crowd.start()
+        begin, events = 0.0, 0
+        samples = []
+        while events < total:
+            events += live_and_die(crowd, addresses, events)
+            assert crowd.process
+            samples.append(memory(crowd.process.pid)[1])
+            if events <= warm or not begin:
+                begin = samples[-1]
+        time.sleep(2 if size.smoke else IDLE_AFTER)
+        end = memory(crowd.process.pid)[1]
+        status = crowd.engine_status()
+        assert not any(crowd.knows(a) for a in addresses), "one that died is still there"
+        crowd.assert_right()
+    assert status["lost"] == 0, status
+    counts = {"events": events, "MiB after warming up": round(begin, 2), "at the end": round(end, 2)}
+    counts |= {"most": round(max(samples), 2), "found by a listing alone": status["repaired"]}
+    return [Figure(f"private memory after {total:,} container events / after {warm:,}", "x", [end / begin], 1.02, counts)]
+
+
+def live_and_die(crowd: Crowd, addresses: list[str], done: int) -> int:
+    """Returns how many events of containers that were."""
+    engine = crowd.engine
+    here = []
+    for i, address in enumerate(addresses):
+        c = crowd.new("worker", 10_000 + done + i)
+        engine.add(c, crowd.front, endpoint(c, address))
+        engine.emit(network_event("connect", crowd.front, c.id), container_event("start", c))
+        here.append(c)
+    crowd.assert_known(addresses[-1])
+    for c in here:
+        engine.emit(container_event("die", c))
+        with engine.lock:
+            del crowd.front.endpoints[c.id]
+            engine.remove(c)
+        engine.emit(network_event("disconnect", crowd.front, c.id))
+    crowd.assert_known(addresses[-1], False)
+    return 2 * len(addresses)
+
+
+def switches(pid: int) -> int:
+    """How often any of its threads went to sleep by itself."""
+    found = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/status"):
+        m = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", path.read_text(), re.M)
+        found += int(m[1]) if m else 0
+    return found
+
+
+@contextlib.contextmanager
+def quiet_folder() -> Iterator[None]:
+    """For the bed's files. The folders above the policies are watched too (watchdir.c), so each file that somebody made in
+    /tmp would wake the daemon."""
+    tempfile.tempdir = "/run"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+
+
+def idle(size: Size) -> list[Figure]:
+    seconds = 20 if size.smoke else 600
+    with quiet_folder(), Crowd(20 if size.smoke else 100) as crowd:
+        crowd.start()
+        time.sleep(5 if size.smoke else IDLE_AFTER)
+        assert crowd.process
+        pid, cpu, woke = crowd.process.pid, crowd.cpu_ns(), switches(crowd.process.pid)
+        asked, began = crowd.engine.asked(), time.monotonic()
+        time.sleep(seconds)
+        passed = time.monotonic() - began
+        woken, computed = switches(pid) - woke, (crowd.cpu_ns() - cpu) / 1e9
+    counts = {"wake-ups": woken, "seconds": round(passed), "requests": crowd.engine.asked() - asked}
+    return [
+        Figure(f"idle, {crowd.total} containers: wake-ups a minute", "", [60 * woken / passed], 1, counts),
+        Figure(f"idle, {crowd.total} containers: CPU", "%", [100 * computed / passed], 0.049),
+    ]
+
+
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {"memory": held, "soak": soak, "idle": idle}

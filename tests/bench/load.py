@@ -1,0 +1,157 @@
+"""From exec to rules in force, beside a program that has the whole transaction ready and only sends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+from bed import eventually
+from crowd import IN_FRONT, POLICY, Crowd
+from figures import Figure, Size, ratios
+from place import DIES_WITH_US, Namespace
+from reaction import replay_binary
+from tracing import STRACE, Netlink, Sent, read_trace
+
+IN_FORCE = 'event="policies in force"'
+PORTS = 5  # of a project's db: so that a container has some ten elements
+REST = 1.5
+
+
+def policies(n: int) -> str:
+    ports = ", ".join(str(5432 + i) for i in range(PORTS))
+    return POLICY + "".join(
+        f"---\npolicy: p{i}\nfor: {{project: p{i}}}\n"
+        f"allow: [{{from: {{service: worker}}, to: {{service: db}}, ports: [{ports}]}}]\n"
+        for i in range(n)
+    )
+
+
+def start(crowd: Crowd) -> tuple[float, float]:
+    """Milliseconds until the rules are in force, and how much of a CPU was taken. No table is left of a run before."""
+    for family in ("inet", "bridge"):
+        crowd.space.call("nft", "delete", "table", family, "quaywall")
+    before = crowd.daemon.log_text().count(IN_FORCE)
+    began = time.monotonic()
+    crowd.process = crowd.daemon.start(wait_for="", snapshot=False)
+    while crowd.daemon.log_text().count(IN_FORCE) == before:
+        assert time.monotonic() < began + 300 and crowd.process.poll() is None, crowd.daemon.log_text()[-3000:]
+        time.sleep(0.002)
+    return 1000 * (time.monotonic() - began), crowd.cpu_ns() / 1e6
+
+
+def record_start(crowd: Crowd) -> Sent:
+    """A start, by the netlink messages that it sends. strace stands outside of the namespace, where it does not know whose
+    protocol they are, and leaves them as they are."""
+    file, before = crowd.folder / "start", crowd.daemon.log_text().count(IN_FORCE)
+    run = crowd.daemon.argv("run", "--policies", str(crowd.daemon.policies))
+    with open(crowd.daemon.log, "ab") as log:
+        argv = [*DIES_WITH_US, *STRACE, "-o", str(file), *run]
+        tracer = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    crowd.daemon.processes.append(tracer)
+    assert eventually(lambda: crowd.daemon.log_text().count(IN_FORCE) > before, 300), crowd.daemon.log_text()[-3000:]
+    for child in Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGTERM)
+    tracer.wait(timeout=60)
+    crowd.daemon.processes.remove(tracer)
+    return read_trace(file)
+
+
+def bare(batch: Path) -> tuple[float, float]:
+    """The transaction sent at once to a kernel without rules: milliseconds, and those of the CPU."""
+    space = Namespace()
+    try:
+        took, _, cpu = space.run(replay_binary(), "1", str(batch)).split()
+        return int(took) / 1e6, int(cpu) / 1e6
+    finally:
+        space.close()
+
+
+def load(containers: int, projects: int, size: Size) -> tuple[list[Figure], float]:
+    """The figures, and the bytes of a policy's change."""
+    rounds: list[tuple[float, float]] = []
+    under: list[tuple[float, float]] = []
+    with Crowd(containers, policies(projects), projects) as crowd:
+        batches = record_start(crowd).batches
+        batch = crowd.folder / "batch"
+        batch.write_bytes(max(batches, key=len))
+        for _ in range(size.rounds):
+            rounds.append(start(crowd))
+            crowd.stop()
+            under.append(bare(batch))
+        start(crowd)
+        elements = count_elements(crowd)
+        assert elements > 2 * containers, elements
+        change = change_a_line(crowd, projects)
+    name = f"exec to in force, {containers:,} x {projects:,}"
+    cpu, bare_cpu = ([b for _, b in side] for side in (rounds, under))
+    counts = {"elements": elements, "bytes": batch_size(batches), "ms of CPU": median(cpu), "bare": median(bare_cpu)}
+    changed = {"messages": change.messages, "bytes": change.bytes}
+    return [
+        Figure(f"{name}: CPU / a bare transaction's", "x", ratios(cpu, bare_cpu), 2, counts),
+        Figure(f"{name}: time", "ms", [a for a, _ in rounds]),
+        Figure(f"a line of a policy, {containers:,} x {projects:,}", "B", [float(change.bytes)], None, changed),
+    ], change.bytes
+
+
+def median(values: list[float]) -> float:
+    return round(statistics.median(values), 1)
+
+
+def batch_size(batches: list[bytes]) -> int:
+    return max(len(b) for b in batches)
+
+
+def count_elements(crowd: Crowd) -> int:
+    """Of all sets of both tables: each has a counter, or a comment, or ends by a comma."""
+    found = 0
+    for family in ("inet", "bridge"):
+        text = crowd.daemon.table(family)
+        for part in re.findall(r"elements = \{(.*?)\}\n", text, re.S):
+            found += part.count(",\n") + 1 if "\n" in part else part.count(",") + 1
+    return found
+
+
+def change_a_line(crowd: Crowd, projects: int) -> Sent:
+    """One more port of one project's db."""
+    text = policies(projects)
+    last = text.rindex(str(5432 + PORTS - 1))
+    with Netlink(crowd) as trace:
+        crowd.daemon.policy(text[:last] + "5999, " + text[last:])
+        assert eventually(lambda: " . 5999 " in crowd.daemon.table(), 120), crowd.daemon.log_text()[-2000:]
+        time.sleep(REST)
+    return trace.sent()
+
+
+def full_load(size: Size) -> list[Figure]:
+    projects = (2, 5) if size.smoke else (10, 100, size.endpoints // 10)
+    sizes = [(IN_FRONT + 10 * n, n) for n in projects]
+    figures: list[Figure] = []
+    changes = []
+    for containers, projects in sizes:
+        found, bytes_changed = load(containers, projects, size)
+        figures += found
+        changes.append(bytes_changed)
+    name = f"a line of a policy, bytes, {sizes[-1][0]:,} x {sizes[-1][1]:,} / {sizes[0][0]} x {sizes[0][1]}"
+    return [*figures, Figure(name, "x", [changes[-1] / changes[0]], 1.1)]
+
+
+def cold_start(size: Size) -> list[Figure]:
+    times, cpus = [], []
+    with Crowd(20 if size.smoke else 100) as crowd:
+        for _ in range(size.rounds):
+            took, cpu = start(crowd)
+            times.append(took)
+            cpus.append(cpu)
+            crowd.stop()
+        assert crowd.daemon.table()
+    counts = {"ms until then": median(times), "slowest": round(max(times), 1)}
+    return [Figure(f"start, {crowd.total} containers: CPU from exec to rules in force", "ms", cpus, 50, counts)]
+
+
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {"load": full_load, "start": cold_start}

@@ -1,0 +1,188 @@
+"""From an event to the rules: how long until the kernel has what it asks for, beside a loop that has the same transaction
+ready and does nothing but send it, to the same tables in a namespace of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from bed import within
+from crowd import Crowd
+from engine import Connection, Request
+from figures import Figure, Size
+from place import Namespace
+from tracing import Netlink
+
+NETFILTER, NFT_GROUP = 12, 7
+ADD_MEMBERSHIP, SOL_NETLINK = 1, 270
+REST = 1.3  # s, by which the second look is over too
+FAMILIES = ("inet", "bridge")
+
+
+class Answers:
+    """When the engine was busy with a request, as it tells itself."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.spans: list[tuple[float, float]] = []
+        self._answer = crowd.engine._answer  # pylint: disable=protected-access
+        setattr(crowd.engine, "_answer", self.timed)
+
+    def timed(self, c: Connection, request: Request) -> None:
+        began = time.monotonic()
+        self._answer(c, request)
+        self.spans.append((began, time.monotonic()))
+
+    def within(self, begin: float, end: float) -> float:
+        """How much of the time between; two at once count once."""
+        busy, reached = 0.0, begin
+        for a, b in sorted(self.spans):
+            a, b = max(a, reached), min(b, end)
+            busy += max(0.0, b - a)
+            reached = max(reached, b)
+        return busy
+
+
+def listen(crowd: Crowd) -> socket.socket:
+    """To what the kernel tells of changed rules."""
+    s = within(crowd.space, lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER))
+    s.bind((0, 0))
+    s.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, NFT_GROUP)
+    s.settimeout(30)
+    return s
+
+
+def wait_for(s: socket.socket, address: str) -> float:
+    """When the kernel told of a transaction with an element that begins or ends with ADDRESS."""
+    wanted = socket.inet_aton(address)
+    while wanted not in s.recv(1 << 20):
+        pass
+    return time.monotonic()
+
+
+def scrape(crowd: Crowd) -> tuple[float, int]:
+    """How long transactions took in all, from waking up to the kernel's word, in seconds; and how many they were."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(crowd.folder / "metrics"))
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = b""
+        while got := s.recv(65536):
+            text += got
+    found = re.findall(rb"^quaywall_transaction_duration_seconds_(?:sum|count) ([\d.e+-]+)$", text, re.M)
+    assert len(found) == 2, text[:500]
+    return float(found[0]), int(float(found[1]))
+
+
+def replay_binary() -> str:
+    return str(Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / "bench_replay")
+
+
+class Twin:
+    """A copy of the tables, which nobody guards."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.space = Namespace()
+        for family in FAMILIES:
+            text = crowd.space.run("nft", "list", "table", family, "quaywall")
+            text = re.sub(r"^\tflags [^;\n]*$", "", text, flags=re.M)
+            self.feed(text)
+
+    def feed(self, text: str) -> None:
+        subprocess.run(self.space.argv("nft", "-f", "-"), input=text, text=True, check=True)
+
+    def replay(self, times: int, come: Path, go: Path) -> list[tuple[float, float]]:
+        """In microseconds, of each."""
+        out = self.space.run(replay_binary(), str(times), str(come), str(go))
+        lines = (line.split() for line in out.splitlines())
+        return [(int(a) / 1000, int(b) / 1000) for a, b, _ in lines]
+
+    def close(self) -> None:
+        self.space.close()
+
+
+def record(crowd: Crowd) -> tuple[Path, Path]:
+    """The transactions of a container that comes, and goes again, as the daemon sends them."""
+    paths = (crowd.folder / "come", crowd.folder / "go")
+    with Netlink(crowd) as trace:
+        who = crowd.come()
+        crowd.assert_known(who[1])
+        time.sleep(REST)
+        crowd.go(*who)
+        crowd.assert_known(who[1], False)
+        time.sleep(REST)
+    batches = trace.sent().batches
+    assert len(batches) == 2, f"two transactions are expected, not {len(batches)}"
+    for path, data in zip(paths, batches):
+        path.write_bytes(data)
+    return paths
+
+
+@contextlib.contextmanager
+def told(n: int) -> Any:
+    """A crowd whose daemon says how long it took."""
+    with Crowd(n) as crowd:
+        settings = crowd.folder / "settings.yaml"
+        settings.write_text(f"metrics: {{listen: 'unix:{crowd.folder}/metrics'}}\n", encoding="utf-8")
+        crowd.daemon.options += ["--config", str(settings)]
+        crowd.start()
+        time.sleep(REST)
+        yield crowd
+
+
+def react(n: int, size: Size) -> list[Figure]:
+    whole: list[float] = []
+    own: list[float] = []
+    bare: list[float] = []
+    with told(n) as crowd, contextlib.ExitStack() as stack:
+        twin = Twin(crowd)
+        stack.callback(twin.close)
+        come, go = record(crowd)
+        answers = Answers(crowd)
+        ear = stack.enter_context(listen(crowd))
+        for _ in range(3 if size.smoke else 4 * size.rounds):
+            before = scrape(crowd)
+            address = crowd.next_address()
+            crowd.plug_next()
+            time.sleep(0.3)  # the host's links are read by then: that a veth came is no event of the engine's
+            began = time.monotonic()
+            who = crowd.announce()
+            ended = wait_for(ear, address)
+            whole.append(1e6 * (ended - began - answers.within(began, ended)))
+            time.sleep(REST)
+            after = scrape(crowd)
+            if after[1] == before[1] + 1:
+                own.append(1e6 * (after[0] - before[0]))
+            bare += [a for a, _ in twin.replay(50, come, go)]
+            crowd.go(*who)
+            crowd.assert_known(address, False)
+    return figures_of(n, whole, own, bare)
+
+
+def figures_of(n: int, whole: list[float], own: list[float], bare: list[float]) -> list[Figure]:
+    loop = statistics.median(bare)
+    counts = {"events": len(whole), "p99": round(percentile(whole, 99)), "the bare loop's p50": round(loop, 1)}
+    counts["the bare loop's p99"] = round(percentile(bare, 99), 1)
+    name = f"event to enforced, {n:,} containers"
+    return [
+        Figure(f"{name}, p50", "µs", whole, 100, counts),
+        Figure(f"{name}, p99", "µs", [percentile(whole, 99)], 1000),
+        Figure(f"{name}, the main thread's part / a bare loop", "x", [t / loop for t in own or whole], None),
+    ]
+
+
+def percentile(values: list[float], part: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * part // 100)]
+
+
+def reaction(size: Size) -> list[Figure]:
+    sizes = (10,) if size.smoke else (10, 1000, size.endpoints)
+    return [figure for n in sizes for figure in react(n, size)]
+
+
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {"reaction": reaction}

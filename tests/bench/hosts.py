@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterable, Iterator, TypeVar
 
-from place import DIES_WITH_US, Daemon, Namespace
+from place import DIES_WITH_US, Daemon, Namespace, eventually
 
 HERE = Path(__file__).resolve().parent
 WEB, DB, OUTSIDE, HOST = "172.18.0.3", "172.19.0.2", "192.0.2.9", "192.0.2.1"
@@ -160,10 +160,13 @@ class Host:
         back = {"smac": mac(DB) if to == DB else OUTSIDE_MAC, "dmac": bridge_mac(device)}
         back |= {"saddr": to, "sport": PORT, "dport": SPORT}
         with Stream(self, answers_to, back, "", "behind") as answers:
-            answers.burst(3)
+            # The port forwards once the kernel has seen that its link is up, which may take a second.
+            assert eventually(lambda: answers.burst(3) > 0 and self.is_answered()), "no answer came"
         self.ip("link del behind")
+
+    def is_answered(self) -> bool:
         found = self.space.run("conntrack", "-L", "-p", "udp")
-        assert "src=" in found and "UNREPLIED" not in found, found
+        return "src=" in found and "UNREPLIED" not in found
 
 
 class Answering:

@@ -11,7 +11,7 @@ import hosts
 from figures import Figure, Size, interleave, medians, ratios
 from hosts import OUTSIDE, Answering, Host
 
-GENERATION = "20.10"
+GENERATIONS = ("20.10", "28.5")
 EMPTY = "table inet empty {\n chain forward {\n  type filter hook forward priority -10;\n }\n}\n"
 WITHOUT, WITH = "without quaywall", "with quaywall"
 
@@ -19,13 +19,16 @@ WITHOUT, WITH = "without quaywall", "with quaywall"
 class Hosts:
     """The same host with various rules beside the engine's."""
 
-    def __init__(self, stack: contextlib.ExitStack, protocol: str = "udp") -> None:
+    def __init__(
+        self, stack: contextlib.ExitStack, protocol: str = "udp", generation: str = GENERATIONS[0]
+    ) -> None:
         self.stack = stack
+        self.generation = generation
         self.protocol = protocol
 
     def without(self, filter_bridged: bool = True) -> Host:
         host = Host(self.stack, filter_bridged)
-        host.engine_rules(GENERATION)
+        host.engine_rules(self.generation)
         return host
 
     def ours(self) -> Host:
@@ -48,9 +51,13 @@ class Hosts:
 
 
 def established(size: Size) -> list[Figure]:
+    return [established_beside(size, generation) for generation in GENERATIONS]
+
+
+def established_beside(size: Size, generation: str) -> Figure:
     """Packets of a flow that has been answered."""
     with contextlib.ExitStack() as stack:
-        h = Hosts(stack)
+        h = Hosts(stack, generation=generation)
         variants = {
             WITHOUT: h.without(),
             WITH: h.ours(),
@@ -62,8 +69,8 @@ def established(size: Size) -> list[Figure]:
         found = interleave(
             size, {n: functools.partial(v.stream(OUTSIDE).burst, size.packets) for n, v in variants.items()}
         )
-    values = ratios(found[WITH], found[WITHOUT])
-    return [Figure("a packet of an established flow, with / without", "x", values, 1.03, medians(found))]
+    name = f"a packet of an established flow beside {generation}, with / without"
+    return Figure(name, "x", ratios(found[WITH], found[WITHOUT]), 1.03, medians(found))
 
 
 def first_packets(host: Host, size: Size) -> Callable[[], float]:

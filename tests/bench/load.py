@@ -21,6 +21,7 @@ from tracing import STRACE, Netlink, Sent, read_trace
 IN_FORCE = 'event="policies in force"'
 PORTS = 5  # of a project's db: so that a container has some ten elements
 REST = 1.5
+DB = "172.18.0.2"
 
 
 def policies(n: int) -> str:
@@ -42,6 +43,9 @@ def start(crowd: Crowd) -> tuple[float, float]:
     while crowd.daemon.log_text().count(IN_FORCE) == before:
         assert time.monotonic() < began + 300 and crowd.process.poll() is None, crowd.daemon.log_text()[-3000:]
         time.sleep(0.002)
+    # Where the engine was slow to answer those were the rules of a host of which nothing is known yet.
+    while not crowd.knows(DB):
+        assert time.monotonic() < began + 300 and crowd.process.poll() is None, crowd.daemon.log_text()[-3000:]
     return 1000 * (time.monotonic() - began), crowd.cpu_ns() / 1e6
 
 
@@ -149,7 +153,6 @@ def cold_start(size: Size) -> list[Figure]:
             times.append(took)
             cpus.append(cpu)
             crowd.stop()
-        assert crowd.daemon.table()
     counts = {"ms until then": median(times), "slowest": round(max(times), 1)}
     return [Figure(f"start, {crowd.total} containers: CPU from exec to rules in force", "ms", cpus, 50, counts)]
 

@@ -18,6 +18,29 @@ static bool is_any(const char *path, const char *const *globs)
 	return false;
 }
 
+/* PATH without "//", "/./" and "/../", which the engine keeps of a device as they were given. The caller frees it. */
+static char *clean_path(const char *path)
+{
+	struct buf out = BUF_INIT;
+
+	while (*path) {
+		size_t len;
+
+		path += strspn(path, "/");
+		len = strcspn(path, "/");
+		if (len == 2 && !memcmp(path, "..", 2)) {
+			const char *last = strrchr(buf_text(&out), '/');
+
+			buf_truncate(&out, last ? (size_t)(last - buf_text(&out)) : 0);
+		} else if (len && !(len == 1 && *path == '.')) {
+			buf_char(&out, '/');
+			buf_add(&out, path, len);
+		}
+		path += len;
+	}
+	return buf_steal(&out);
+}
+
 static bool is_disk(const char *path)
 {
 	static const char *const disks[] = {"/dev",
@@ -88,7 +111,7 @@ void bypass_devices(const struct bypass_look *l)
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *d = json_array_get(list, i);
-		const char *path = posture_text(d, "host");
+		CLEANUP_FREE char *path = clean_path(posture_text(d, "host"));
 
 		if (!has_rights(posture_text(d, "rights")))
 			continue;
@@ -148,7 +171,7 @@ static bool is_engines_name(const char *path)
 	return false;
 }
 
-/* The socket that the mount of SOURCE is or holds, or NULL. */
+/* The socket that the mount of SOURCE, as the host calls it, is or holds, or NULL. */
 static const char *socket_in(const struct bypass_look *l, const char *source)
 {
 	static const char scheme[] = "unix://";
@@ -157,7 +180,6 @@ static const char *socket_in(const struct bypass_look *l, const char *source)
 
 	if (docker && !strncmp(docker, scheme, sizeof(scheme) - 1))
 		sockets[0] = without_var(docker + sizeof(scheme) - 1);
-	source = without_var(source);
 	if (*source != '/')
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++)
@@ -174,13 +196,14 @@ void bypass_mounts(const struct bypass_look *l)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *m = json_array_get(list, i);
 		const char *source = posture_text(m, "source");
+		const char *named = without_var(posture_source(m));
 		const char *socket =
-			!strcmp(posture_text(m, "type"), "bind") ? socket_in(l, source) : NULL;
+			!strcmp(posture_text(m, "type"), "bind") ? socket_in(l, named) : NULL;
 
 		if (!socket)
 			continue;
 		buf_printf(&found, "%smount of %s", found.len ? ", " : "", source);
-		if (strcmp(socket, without_var(source)) != 0)
+		if (strcmp(socket, named) != 0)
 			buf_printf(&found, ", which holds %s", socket);
 		if (json_is_false(json_object_get(m, "rw")))
 			buf_str(&found, " (read-only, which keeps nobody from connecting)");

@@ -45,6 +45,22 @@ char *posture_title(const struct check_input *in, const json_t *container)
 	return buf_steal(&title);
 }
 
+const char *posture_source(const json_t *mount)
+{
+	/* Each leads to the host's root, for the engine's own process as for the first one. */
+	static const char *const roots[] = {"/proc/1/root", "/proc/self/root",
+					    "/proc/thread-self/root"};
+	const char *source = posture_text(mount, "source");
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		size_t len = strlen(roots[i]);
+
+		if (!strncmp(source, roots[i], len) && (!source[len] || source[len] == '/'))
+			return source[len] ? source + len : "/";
+	}
+	return source;
+}
+
 /* The posture's own gaps of PART, in one. */
 void posture_tell_gaps(const json_t *posture, const char *part, const char *group, const char *ids,
 		       struct check_report *ret)
@@ -135,7 +151,10 @@ bool posture_time(const json_t *object, const char *key, time_t *ret)
 
 bool user_is_root(const char *user)
 {
-	size_t len = strcspn(user, ":");
+	size_t len = strcspn(user, ":"), sign = strspn(user, "+-");
 
-	return !len || (len == 4 && !strncmp(user, "root", len)) || strspn(user, "0") == len;
+	/* The engine reads a number as Go's Atoi() does, which takes a sign. */
+	sign = sign == 1 && len > 1 ? 1 : 0;
+	return !len || (len == 4 && !strncmp(user, "root", len)) ||
+	       strspn(user + sign, "0") == len - sign;
 }

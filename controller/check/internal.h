@@ -66,6 +66,9 @@ const json_t *posture_next_container(const json_t *posture, size_t *at);
 /* "shop/db (shop-db-1)", as model_container_title(). The caller frees. */
 char *posture_title(const struct check_input *in, const json_t *container);
 
+/* What MOUNT's source is called on the host. */
+const char *posture_source(const json_t *mount);
+
 /* The posture's images by id: an object that the caller owns. */
 json_t *posture_images(const json_t *posture);
 

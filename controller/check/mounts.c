@@ -116,7 +116,7 @@ static void check_writable(struct runtime *x, const json_t *mounts)
 	for (size_t i = 0; i < json_array_size(mounts); i++) {
 		const json_t *m = json_array_get(mounts, i);
 		const char *source = posture_text(m, "source");
-		const struct place *p = find_place(x, source);
+		const struct place *p = find_place(x, posture_source(m));
 
 		if (!p || strcmp(posture_text(m, "type"), "bind") != 0 ||
 		    !json_is_true(json_object_get(m, "rw")))

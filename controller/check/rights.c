@@ -120,12 +120,16 @@ static void check_apparmor(struct runtime *x)
 /* The engine takes the label from what shares the host's IPC or processes by itself. */
 static void check_selinux(struct runtime *x)
 {
-	if (x->engine.selinux && runtime_has_option(x, "label", "disable") &&
+	bool disabled = runtime_has_option(x, "label", "disable");
+
+	/* The type of a container that nothing confines comes to the same. */
+	if (x->engine.selinux && (disabled || runtime_has_option(x, "label", "type:spc_t")) &&
 	    strcmp(posture_text(x->container, "ipc_mode"), "host") != 0 &&
 	    strcmp(posture_text(x->container, "pid_mode"), "host") != 0)
 		runtime_tell(x, "selinux-off", CHECK_MEDIUM,
-			     mem_strdup("HostConfig.SecurityOpt: label=disable"),
-			     mem_strdup("start it without --security-opt label=disable; for its "
+			     mem_printf("HostConfig.SecurityOpt: label=%s",
+					disabled ? "disable" : "type:spc_t"),
+			     mem_strdup("start it without that --security-opt; for its "
 					"mounts there are the options z and Z"));
 }
 

@@ -43,6 +43,8 @@ CASES: list[tuple[str, Change, set[tuple[str, str]]]] = [
     ("paused", container(state="paused", memory=0), {("memory-unlimited", "low")}),
     ("root", container(**ROOT), {("root-user", "low")}),
     ("0:0", container(user="0:0"), {("root-user", "low")}),
+    ("a sign", container(user="+0"), {("root-user", "low")}),
+    ("two signs", container(user="+-0"), set()),
     ("no user", container(user=""), {("root-user", "low")}),
     ("rooted", container(user="rooted"), set()),
     ("group root", container(user="1000:0"), set()),
@@ -79,6 +81,7 @@ CASES: list[tuple[str, Change, set[tuple[str, str]]]] = [
     ("apparmor's profile", container(apparmor="unconfined"), {("apparmor-off", "medium")}),
     ("no apparmor", both(options("apparmor=unconfined"), secures("name=selinux")), set()),
     ("selinux", options("label=disable"), {("selinux-off", "medium")}),
+    ("selinux's free type", options("label=type:spc_t"), {("selinux-off", "medium")}),
     ("no selinux", both(options("label=disable"), secures("name=apparmor")), set()),
     (
         "label of IPC",

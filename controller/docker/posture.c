@@ -144,6 +144,17 @@ struct objects {
 	size_t under_way;
 };
 
+/* What would be found behind the dummies is not to be missed in silence. */
+static void tell_cut(struct objects *o, const char *path, const char *cut)
+{
+	if (!cut)
+		return;
+	CLEANUP_FREE char *why = mem_printf("GET %.200s: of %s only the first %d are looked at",
+					    path, cut, POSTURE_LIST_MAX);
+
+	add_gap(o->asking, o->kind, why);
+}
+
 static void on_object(void *data, const struct http_reply *reply)
 {
 	struct objects *o = data;
@@ -158,6 +169,7 @@ static void on_object(void *data, const struct http_reply *reply)
 		add_gap(o->asking, o->kind, error_text(&err));
 		return;
 	}
+	tell_cut(o, reply->path, posture_cut(a.document));
 	json_array_append_new(o->list, o->take(a.document));
 	json_decref(a.document);
 }

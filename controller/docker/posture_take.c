@@ -278,6 +278,23 @@ json_t *posture_container(const json_t *inspected)
 	return out;
 }
 
+const char *posture_cut(const json_t *inspected)
+{
+	static const char *const others[] = {"Mounts", "HostConfig/Devices"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(container_fields); i++) {
+		const struct field *f = &container_fields[i];
+
+		if ((f->kind == TEXTS || f->kind == VARIABLES) &&
+		    json_array_size(member(inspected, f->from)) > POSTURE_LIST_MAX)
+			return f->from;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (json_array_size(member(inspected, others[i])) > POSTURE_LIST_MAX)
+			return others[i];
+	return NULL;
+}
+
 /* ---- images ---- */
 
 static const struct field image_fields[] = {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "quaywall/buf.h"
 #include "quaywall/docker.h"
 #include "quaywall/mem.h"
 
@@ -54,6 +55,35 @@ static struct fake *engine(void)
 		   "{\"Id\": \"sha256:1\", \"RepoTags\": [\"nginx:1\"], \"Config\": {\"Env\": "
 		   "[\"KEY=hunter2\"], \"ExposedPorts\": {\"80/tcp\": {}}}}");
 	return f;
+}
+
+/* A list of dummies hides what stands behind them: that it was cut is said. */
+static void test_long_lists(void **state)
+{
+	static const size_t lengths[] = {1024, 1025};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct fake *f = engine();
+		CLEANUP_BUF struct buf body = BUF_INIT;
+		const json_t *gaps;
+		json_t *posture;
+
+		buf_str(&body, "{\"Id\": \"c1\", \"HostConfig\": {\"SecurityOpt\": [\"label=a\"");
+		for (size_t n = 1; n < lengths[i]; n++)
+			buf_str(&body, ", \"label=a\"");
+		buf_str(&body, "]}}");
+		fake_answer(f, "/containers/c1/json", "200 OK", buf_text(&body));
+		posture = posture_of(f);
+		gaps = json_object_get(posture, "gaps");
+		assert_int_equal(json_array_size(gaps), i);
+		if (i)
+			assert_string_equal(text(json_array_get(gaps, 0), "why"),
+					    "GET /containers/c1/json: of HostConfig/SecurityOpt "
+					    "only the first 1024 are looked at");
+		json_decref(posture);
+		fake_free(f);
+	}
 }
 
 /* What is known is taken over in its own type, and nothing else. */
@@ -175,9 +205,9 @@ static void test_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_taken), cmocka_unit_test(test_gaps),
-		cmocka_unit_test(test_swarm),	      cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_what_is_taken), cmocka_unit_test(test_long_lists),
+		cmocka_unit_test(test_gaps),	      cmocka_unit_test(test_swarm),
+		cmocka_unit_test(test_bounds),	      cmocka_unit_test(test_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,8 @@ struct checker_input {
 
 struct checker_result {
 	struct check_report report;
+	time_t at;	 /* CLOCK_REALTIME, at the end */
+	char *answer;	 /* check_report_answer() as text */
 	json_t *posture; /* the new one; where it could not be had, that of before, or one of gaps */
 	json_t *overlay;     /* overlay_series(), where there is an overlay network; or NULL */
 	bool asked;	     /* and it was had */

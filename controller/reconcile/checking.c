@@ -197,7 +197,10 @@ static void checker_ready(void *data, short revents)
 	checker_take(done, &r);
 	c->report = r.report;
 	r.report = (struct check_report) {.findings = {.items = NULL}};
-	c->at = time(NULL);
+	c->at = r.at;
+	free(c->answer);
+	c->answer = r.answer;
+	r.answer = NULL;
 	settle(c, &r);
 	tell_changes(d, &before, &c->report);
 	check_report_done(&before);
@@ -291,6 +294,7 @@ void daemon_check_done(struct daemon *d)
 	check_report_done(&c->report);
 	json_decref(c->overlay);
 	json_decref(c->posture);
+	free(c->answer);
 	free(c->error);
 }
 
@@ -301,16 +305,17 @@ static bool is_pending(const struct checking *c)
 	return c->checker || c->wanted || c->behind || !c->at;
 }
 
-json_t *daemon_check_answer(struct daemon *d)
+void daemon_check_answer(struct daemon *d, struct buf *out)
 {
 	struct checking *c = &d->checking;
-	json_t *answer;
 
 	if (c->at && !c->checker && loop_now() - c->started >= FRESH_MS)
 		daemon_check_soon(d);
-	answer = c->at ? check_report_answer(&c->report, c->at) : json_object();
-	json_object_set_new(answer, "pending", json_boolean(is_pending(c)));
-	return answer;
+	buf_printf(out, "{\"pending\":%s", is_pending(c) ? "true" : "false");
+	if (c->answer)
+		buf_printf(out, ",%s", c->answer + 1);
+	else
+		buf_char(out, '}');
 }
 
 json_t *daemon_check_json(const struct daemon *d)

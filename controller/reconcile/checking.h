@@ -24,6 +24,7 @@ struct checking {
 	json_t *overlay;     /* as checker_result has it */
 
 	struct check_report report;
-	time_t at; /* of the report; 0: there is none yet */
+	char *answer; /* of it, as checker_result has it */
+	time_t at;    /* of the report; 0: there is none yet */
 	char *error;
 };

@@ -145,15 +145,13 @@ static bool stream_begin(struct control_client *cl, const json_t *request)
 
 /* ---- requests ---- */
 
-static void client_answer(struct control_client *cl)
+static void make_answer(struct control_client *cl, const json_t *request)
 {
-	struct control *c = cl->control;
-	json_error_t where;
-	CLEANUP_JSON json_t *request = json_loadb(cl->in.data, cl->in.len, 0, &where);
+	const struct control *c = cl->control;
 	CLEANUP_JSON json_t *answer = NULL;
 	CLEANUP_FREE char *text = NULL;
 
-	if (json_is_object(request) && stream_begin(cl, request))
+	if (json_is_object(request) && c->prepared && c->prepared(c->data, request, &cl->out))
 		return;
 	if (json_is_object(request))
 		answer = c->answer(c->data, request, cl->uid);
@@ -162,6 +160,16 @@ static void client_answer(struct control_client *cl)
 				   "the request is no JSON object");
 	text = json_dumps(answer, JSON_COMPACT);
 	buf_str(&cl->out, text ? text : "{\"exit\":3,\"error\":\"no answer\"}");
+}
+
+static void client_answer(struct control_client *cl)
+{
+	json_error_t where;
+	CLEANUP_JSON json_t *request = json_loadb(cl->in.data, cl->in.len, 0, &where);
+
+	if (json_is_object(request) && stream_begin(cl, request))
+		return;
+	make_answer(cl, request);
 	buf_char(&cl->out, '\n');
 	cl->source.events = POLLOUT;
 	/* The time that the answer took is not the client's. */

@@ -27,6 +27,9 @@ struct control {
 	/* Which kinds of lines REQUEST asks for, as bits; 0: it asks for no stream. What that begins with: lines, into
 	 * BEGINNING. NULL: none does. */
 	unsigned (*streams)(void *data, const json_t *request, struct buf *beginning);
+	/* Appends to ANSWER, without its end, the line that answers REQUEST, where it is at hand: a long one is not to be
+	 * made for each who asks. False: it is not, and nothing was appended. NULL: none ever is. */
+	bool (*prepared)(void *data, const json_t *request, struct buf *answer);
 	void *data;
 	char *path; /* NULL while closed */
 	struct loop_source listener;

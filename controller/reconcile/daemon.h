@@ -279,7 +279,8 @@ void daemon_check_open(struct daemon *d);
 void daemon_check_soon(struct daemon *d);
 void daemon_check_due(void *data);
 void daemon_check_done(struct daemon *d);
-json_t *daemon_check_answer(struct daemon *d); /* for `check` */
+/* Appends what `check` answers: as JSON, in one line. */
+void daemon_check_answer(struct daemon *d, struct buf *out);
 json_t *daemon_check_json(const struct daemon *d);
 
 /* ---- counting.c ---- */
@@ -374,6 +375,8 @@ json_t *daemon_trial_json(const struct daemon *d); /* what is on trial */
 bool daemon_is_fine(struct daemon *d);
 /* Answers one request of UID: {"exit": …, "result" | "error": …}. */
 json_t *daemon_request(void *data, const json_t *request, uid_t uid);
+/* Appends the whole answer, where it is at hand. */
+bool daemon_request_prepared(void *data, const json_t *request, struct buf *answer);
 
 /* Replaces an error text; NULL clears it. */
 void daemon_note(char **text, const char *now);

@@ -72,12 +72,25 @@ static json_t *request_graph(struct daemon *d, const json_t *request)
 	return result(QUAYWALL_FINE, answer);
 }
 
+bool daemon_request_prepared(void *data, const json_t *request, struct buf *answer)
+{
+	struct daemon *d = data;
+	const char *verb = text_of(request, "verb");
+
+	if (!verb || strcmp(verb, "check") != 0 || !d->world.compiled || d->skeleton)
+		return false;
+	buf_printf(answer, "{\"exit\":%d,\"result\":", QUAYWALL_FINE);
+	daemon_check_answer(d, answer);
+	buf_char(answer, '}');
+	return true;
+}
+
+/* Once there is something to tell, it is prepared. */
 static json_t *request_check(struct daemon *d, const json_t *request)
 {
+	(void)d;
 	(void)request;
-	if (!d->world.compiled || d->skeleton)
-		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
-	return result(QUAYWALL_FINE, daemon_check_answer(d));
+	return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
 }
 
 /* Of who asks, and of what conntrack knows. */

@@ -166,6 +166,7 @@ static int open_control(struct daemon *d, struct error *err)
 	d->control.loop = &d->loop;
 	d->control.answer = daemon_request;
 	d->control.streams = daemon_seen_stream;
+	d->control.prepared = daemon_request_prepared;
 	d->control.data = d;
 	return control_open(&d->control, s->control, err);
 }

@@ -24,7 +24,7 @@ const char *compile_cut_set(uint8_t family)
 	return family == AF_INET6 ? "cut6" : "cut4";
 }
 
-void compile_cut_element(const struct compile_answer *a, struct ruleset_element *ret)
+void compile_cut_key(const struct compile_answer *a, uint8_t ret[static RULESET_KEY_MAX])
 {
 	struct key k = {.len = 0};
 
@@ -33,9 +33,7 @@ void compile_cut_element(const struct compile_answer *a, struct ruleset_element 
 	key_port(&k, a->sport);
 	key_addr(&k, &a->dst);
 	key_port(&k, a->dport);
-	*ret = (struct ruleset_element) {.verdict = VERDICT_NONE};
-	memcpy(ret->key, k.bytes, sizeof(ret->key));
-	memcpy(ret->key_end, k.bytes, sizeof(ret->key_end));
+	memcpy(ret, k.bytes, RULESET_KEY_MAX);
 }
 
 static void write_set(const struct writer *w, int f)

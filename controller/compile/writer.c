@@ -37,13 +37,13 @@ void map_add(struct ruleset_set *s, const struct key *first, const struct key *l
 	     enum ruleset_verdict verdict, const char *chain, const char *comment)
 {
 	struct ruleset_element e = {
+		.key = first->bytes,
+		.key_end = (last ? last : first)->bytes,
 		.verdict = verdict,
-		.chain = (char *)chain,
-		.comment = (char *)comment,
+		.chain = chain,
+		.comment = comment,
 	};
 
-	memcpy(e.key, first->bytes, sizeof(e.key));
-	memcpy(e.key_end, (last ? last : first)->bytes, sizeof(e.key_end));
 	ruleset_add_element(s, &e);
 }
 

@@ -34,8 +34,10 @@ struct element_reading {
 
 /* Where a range begins or ends. */
 struct boundary {
-	bool end;
-	struct ruleset_element element; /* its key alone, if it is an end */
+	bool end; /* then it has a key alone */
+	uint8_t key[RULESET_KEY_MAX];
+	enum ruleset_verdict verdict;
+	char *chain, *comment; /* or NULL */
 };
 
 int decode_elements(const struct nlmsghdr *message, struct element_reading *e);

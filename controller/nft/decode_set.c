@@ -199,7 +199,7 @@ static bool read_verdict(const struct nlattr *data, struct ruleset_element *e)
 						       &e->verdict);
 			else if (mnl_attr_get_type(attr) == NFTA_VERDICT_CHAIN &&
 				 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-				e->chain = (char *)mnl_attr_get_str(attr);
+				e->chain = mnl_attr_get_str(attr);
 		}
 	}
 	return known &&
@@ -208,7 +208,9 @@ static bool read_verdict(const struct nlattr *data, struct ruleset_element *e)
 
 /* What one element's message says, read but not owned but for the comment. */
 struct raw_element {
-	struct ruleset_element element;
+	struct ruleset_element element; /* without its keys and comment */
+	uint8_t first[RULESET_KEY_MAX], last[RULESET_KEY_MAX];
+	char *comment;
 	bool key, key_end, data, end, counter;
 	bool known;
 };
@@ -218,10 +220,10 @@ static void read_attribute(const struct nlattr *attr, const struct ruleset_set *
 {
 	switch (mnl_attr_get_type(attr)) {
 	case NFTA_SET_ELEM_KEY:
-		raw->key = read_key(attr, key_length(s), raw->element.key);
+		raw->key = read_key(attr, key_length(s), raw->first);
 		return;
 	case NFTA_SET_ELEM_KEY_END:
-		raw->key_end = read_key(attr, key_length(s), raw->element.key_end);
+		raw->key_end = read_key(attr, key_length(s), raw->last);
 		return;
 	case NFTA_SET_ELEM_DATA:
 		raw->data = read_verdict(attr, &raw->element);
@@ -232,9 +234,9 @@ static void read_attribute(const struct nlattr *attr, const struct ruleset_set *
 		raw->known &= raw->end;
 		return;
 	case NFTA_SET_ELEM_USERDATA:
-		if (!raw->element.comment)
-			raw->element.comment = decode_comment(mnl_attr_get_payload(attr),
-							      mnl_attr_get_payload_len(attr));
+		if (!raw->comment)
+			raw->comment = decode_comment(mnl_attr_get_payload(attr),
+						      mnl_attr_get_payload_len(attr));
 		return;
 	case NFTA_SET_ELEM_EXPR:
 		raw->counter = true;
@@ -259,11 +261,23 @@ static bool fits(const struct raw_element *raw, const struct ruleset_set *s)
 
 static void add_boundary(struct element_reading *r, const struct raw_element *raw)
 {
-	struct boundary b = {.end = raw->end, .element = raw->element};
+	struct boundary b = {.end = raw->end,
+			     .verdict = raw->element.verdict,
+			     .chain = mem_strdup(raw->element.chain),
+			     .comment = mem_strdup(raw->comment)};
 
-	b.element.chain = mem_strdup(raw->element.chain);
-	b.element.comment = mem_strdup(raw->element.comment);
+	memcpy(b.key, raw->first, sizeof(b.key));
 	MEM_PUSH(&r->boundaries, b);
+}
+
+static void add_element(struct ruleset_set *s, const struct raw_element *raw)
+{
+	struct ruleset_element e = raw->element;
+
+	e.key = raw->first;
+	e.key_end = raw->last;
+	e.comment = raw->comment;
+	ruleset_add_element(s, &e);
 }
 
 static void read_element(const struct nlattr *list, void *data)
@@ -280,8 +294,8 @@ static void read_element(const struct nlattr *list, void *data)
 	else if ((r->set->flags & SET_INTERVAL) && r->set->nfields == 1)
 		add_boundary(r, &raw);
 	else
-		ruleset_add_element(r->set, &raw.element);
-	free(raw.element.comment);
+		add_element(r->set, &raw);
+	free(raw.comment);
 }
 
 int decode_each_element(const struct nlmsghdr *message,
@@ -310,7 +324,7 @@ int decode_elements(const struct nlmsghdr *message, struct element_reading *r)
 static int compare_boundaries(const void *a, const void *b)
 {
 	const struct boundary *x = a, *y = b;
-	int order = memcmp(x->element.key, y->element.key, RULESET_KEY_MAX);
+	int order = memcmp(x->key, y->key, RULESET_KEY_MAX);
 
 	return order != 0 ? order : (int)y->end - (int)x->end;
 }
@@ -323,32 +337,37 @@ static void previous_key(const uint8_t *key, size_t size, uint8_t *ret)
 			return;
 }
 
-static void end_range(struct element_reading *r, struct ruleset_element *begin,
+static void end_range(struct element_reading *r, const struct boundary *begin,
 		      const struct boundary *next)
 {
+	uint8_t last[RULESET_KEY_MAX] = {0};
 	size_t size = key_length(r->set);
+	struct ruleset_element e = {.key = begin->key,
+				    .key_end = last,
+				    .verdict = begin->verdict,
+				    .chain = begin->chain,
+				    .comment = begin->comment};
 
-	memset(begin->key_end, 0, sizeof(begin->key_end));
 	if (next)
-		previous_key(next->element.key, size, begin->key_end);
+		previous_key(next->key, size, last);
 	else
-		memset(begin->key_end, 0xff, size);
-	ruleset_add_element(r->set, begin);
+		memset(last, 0xff, size);
+	ruleset_add_element(r->set, &e);
 }
 
 void decode_elements_finish(struct element_reading *r)
 {
-	struct ruleset_element *begin = NULL;
+	const struct boundary *begin = NULL;
 
 	if (r->boundaries.len == 0)
 		return;
 	qsort(r->boundaries.items, r->boundaries.len, sizeof(struct boundary), compare_boundaries);
 	for (size_t i = 0; i < r->boundaries.len; i++) {
-		struct boundary *b = &r->boundaries.items[i];
+		const struct boundary *b = &r->boundaries.items[i];
 
 		if (begin)
 			end_range(r, begin, b);
-		begin = b->end ? NULL : &b->element;
+		begin = b->end ? NULL : b;
 	}
 	if (begin)
 		end_range(r, begin, NULL);
@@ -357,8 +376,8 @@ void decode_elements_finish(struct element_reading *r)
 void decode_elements_done(struct element_reading *r)
 {
 	for (size_t i = 0; i < r->boundaries.len; i++) {
-		free(r->boundaries.items[i].element.chain);
-		free(r->boundaries.items[i].element.comment);
+		free(r->boundaries.items[i].chain);
+		free(r->boundaries.items[i].comment);
 	}
 	free(r->boundaries.items);
 	*r = (struct element_reading) {0};

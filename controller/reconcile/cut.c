@@ -206,8 +206,13 @@ bool cut_can_come_back(const struct compiled *c, const struct flow_entry *e)
 /* As many as the kernel's set takes beside those of before. */
 #define ANSWERS_MAX 60000
 
+struct answer {
+	uint8_t key[RULESET_KEY_MAX];
+	struct ruleset_element element;
+};
+
 struct answers {
-	struct ruleset_element *items;
+	struct answer *items;
 	const struct ruleset_element **pointers;
 	size_t len;
 };
@@ -216,6 +221,16 @@ static void answers_done(struct answers *a)
 {
 	free(a->items);
 	free(a->pointers);
+}
+
+/* Where there is room for it. */
+static void add_answer(struct answers *a, const struct compile_answer *answer)
+{
+	struct answer *item = &a->items[a->len];
+
+	compile_cut_key(answer, item->key);
+	item->element = (struct ruleset_element) {.key = item->key, .key_end = item->key};
+	a->pointers[a->len++] = &item->element;
 }
 
 static struct answers answers_of(const struct compiled *c, const struct flow_list *doomed,
@@ -233,8 +248,7 @@ static struct answers answers_of(const struct compiled *c, const struct flow_lis
 
 		if (e->reply_src.family != family || !cut_can_come_back(c, e))
 			continue;
-		a.pointers[a.len] = &a.items[a.len];
-		compile_cut_element(&answer, &a.items[a.len++]);
+		add_answer(&a, &answer);
 	}
 	return a;
 }

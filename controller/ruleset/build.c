@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "quaywall/mem.h"
+#include "store.h"
 
 static const struct {
 	size_t bytes, padded;
@@ -21,19 +22,12 @@ struct ruleset *ruleset_new(const char *table, uint8_t family)
 
 	r->table = mem_strdup(table);
 	r->family = family;
+	r->store = store_new();
 	return r;
-}
-
-static void element_done(struct ruleset_element *e)
-{
-	free(e->chain);
-	free(e->comment);
 }
 
 static void set_free(struct ruleset_set *s)
 {
-	for (size_t i = 0; i < s->len; i++)
-		element_done(&s->elements[i]);
 	free(s->elements);
 	free(s->name);
 	free(s);
@@ -70,6 +64,7 @@ void ruleset_free(struct ruleset *r)
 	free(r->sets);
 	free(r->chains);
 	free(r->table);
+	store_free(r->store);
 	free(r);
 }
 
@@ -84,6 +79,7 @@ struct ruleset_set *ruleset_add_set(struct ruleset *r, const char *name, unsigne
 	for (size_t i = 0; i < nfields; i++)
 		s->fields[i] = fields[i];
 	s->nfields = nfields;
+	s->store = r->store;
 	assert(ruleset_key_size(s) <= RULESET_KEY_MAX);
 	r->sets = mem_grow(r->sets, &r->sets_cap, r->nsets + 1, sizeof(struct ruleset_set *));
 	r->sets[r->nsets++] = s;
@@ -129,15 +125,17 @@ struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comme
 
 void ruleset_add_element(struct ruleset_set *s, const struct ruleset_element *e)
 {
+	size_t size = ruleset_key_size(s);
 	struct ruleset_element *copy;
 
 	s->elements = mem_grow(s->elements, &s->cap, s->len + 1, sizeof(*s->elements));
 	copy = &s->elements[s->len++];
 	*copy = *e;
-	if (!(s->flags & SET_INTERVAL))
-		memcpy(copy->key_end, copy->key, sizeof(copy->key_end));
-	copy->chain = mem_strdup(e->chain);
-	copy->comment = mem_strdup(e->comment);
+	copy->key = store_bytes(s->store, e->key, size);
+	copy->key_end =
+		s->flags & SET_INTERVAL ? store_bytes(s->store, e->key_end, size) : copy->key;
+	copy->chain = store_text(s->store, e->chain);
+	copy->comment = store_text(s->store, e->comment);
 }
 
 size_t ruleset_field_size(enum ruleset_field f)

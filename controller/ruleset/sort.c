@@ -59,12 +59,8 @@ static void sort_elements(struct ruleset_set *s)
 
 	sorted = mem_new(s->len, sizeof(*sorted));
 	for (size_t i = 0; i < s->len; i++) {
-		if (kept > 0 && memcmp(sorted[kept - 1].key, order[i]->key, size) == 0) {
-			free(order[i]->chain);
-			free(order[i]->comment);
-			continue;
-		}
-		sorted[kept++] = *order[i];
+		if (kept == 0 || memcmp(sorted[kept - 1].key, order[i]->key, size) != 0)
+			sorted[kept++] = *order[i];
 	}
 	free(s->elements);
 	s->elements = sorted;

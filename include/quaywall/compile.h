@@ -50,9 +50,9 @@ struct compile_answer {
 	uint16_t sport, dport;
 };
 
-/* The set of such answers, in a ruleset that refuses anything, and an element of it. */
+/* The set of such answers, in a ruleset that refuses anything, and the key of an element of it. */
 const char *compile_cut_set(uint8_t family);
-void compile_cut_element(const struct compile_answer *a, struct ruleset_element *ret);
+void compile_cut_key(const struct compile_answer *a, uint8_t ret[static RULESET_KEY_MAX]);
 
 /* Whether some policy or default can refuse a packet between two containers of one bridge, so that
  * br_netfilter is needed. */

@@ -52,13 +52,14 @@ enum ruleset_verdict {
 	VERDICT_GOTO,
 };
 
+/* A ruleset of a large host has hundreds of thousands: what they hold is kept by the ruleset, close together, and a
+ * text that many have once. */
 struct ruleset_element {
-	uint8_t key[RULESET_KEY_MAX]; /* fields one behind the other, padded */
-	uint8_t key_end
-		[RULESET_KEY_MAX]; /* SET_INTERVAL: the last key, included; else equal to key */
+	const uint8_t *key;	/* fields one behind the other, padded: ruleset_key_size() bytes */
+	const uint8_t *key_end; /* SET_INTERVAL: the last key, included; else KEY */
+	const char *chain;	/* of VERDICT_JUMP and _GOTO */
+	const char *comment;	/* or NULL; at most 120 bytes, printable ASCII without '"' */
 	enum ruleset_verdict verdict;
-	char *chain;   /* of VERDICT_JUMP and _GOTO */
-	char *comment; /* or NULL; at most 120 bytes, printable ASCII without '"' */
 };
 
 struct ruleset_set {
@@ -72,6 +73,7 @@ struct ruleset_set {
 		*elements; /* sorted by key once ruleset_sort() ran; never overlapping */
 	size_t len, cap;
 	bool unknown; /* read from the kernel and not of our making: equal to no set */
+	struct ruleset_store *store; /* the ruleset's */
 };
 
 /* ---- limits ---- */
@@ -207,7 +209,8 @@ struct ruleset {
 	size_t nsets, sets_cap;
 	struct ruleset_chain **chains;
 	size_t nchains, chains_cap;
-	bool sorted; /* by name, each of the three: finding is by halves then */
+	bool sorted;		     /* by name, each of the three: finding is by halves then */
+	struct ruleset_store *store; /* keys and texts of the elements */
 };
 
 struct ruleset *ruleset_new(const char *table, uint8_t family);
@@ -230,7 +233,7 @@ struct ruleset_rule *ruleset_add_rule(struct ruleset_chain *c, const char *comme
  * Fields that the kind does not use are dropped, host bits of a prefix cleared: equal rules are equal
  * field by field. */
 void ruleset_add_expr(struct ruleset_rule *rule, const struct ruleset_expr *expr);
-/* Copies E, its strings included. */
+/* Copies E, its keys and strings included. Its KEY_END counts with SET_INTERVAL alone. */
 void ruleset_add_element(struct ruleset_set *s, const struct ruleset_element *e);
 
 struct ruleset_set *ruleset_find_set(const struct ruleset *r, const char *name);

@@ -188,14 +188,15 @@ static void add_random_ranges(struct ruleset_set *s, unsigned *seed)
 	unsigned first = chance(seed, 3) ? chance(seed, 2000) : 0, last;
 
 	while (first <= 65535) {
-		struct ruleset_element e = {0};
+		uint8_t begin[RULESET_KEY_MAX] = {0}, end[RULESET_KEY_MAX] = {0};
+		struct ruleset_element e = {.key = begin, .key_end = end};
 
 		last = first + chance(seed, 9000);
 		last = last > 65535 ? 65535 : last;
-		e.key[0] = (uint8_t)(first >> 8);
-		e.key[1] = (uint8_t)first;
-		e.key_end[0] = (uint8_t)(last >> 8);
-		e.key_end[1] = (uint8_t)last;
+		begin[0] = (uint8_t)(first >> 8);
+		begin[1] = (uint8_t)first;
+		end[0] = (uint8_t)(last >> 8);
+		end[1] = (uint8_t)last;
 		if (chance(seed, 3))
 			ruleset_add_element(s, &e);
 		first = last + 1;
@@ -218,7 +219,7 @@ static void vary_set(struct ruleset *r, const struct ruleset_set *from, unsigned
 		struct ruleset_element e = from->elements[i];
 
 		if (chance(seed, 5) == 0)
-			e.comment = (char *)"shop.yaml:99";
+			e.comment = "shop.yaml:99";
 		if (chance(seed, 3))
 			ruleset_add_element(s, &e);
 	}

@@ -51,7 +51,7 @@ static void test_strings_are_copied(void **state)
 	chain[0] = comment[0] = 'X';
 	assert_string_equal(s->elements[0].chain, "q_chain");
 	assert_string_equal(s->elements[0].comment, "shop.yaml:1");
-	assert_memory_equal(s->elements[0].key_end, s->elements[0].key, RULESET_KEY_MAX);
+	assert_memory_equal(s->elements[0].key_end, s->elements[0].key, ruleset_key_size(s));
 }
 
 int main(void)

@@ -70,7 +70,7 @@ static void test_elements(void **state)
 
 	(void)state;
 	sample_element(ruleset_find_set(b, "q_set"), "192.0.2.0", VERDICT_NONE, NULL, NULL);
-	ruleset_find_set(b, "q_set")->elements[0].comment[10] = '2';
+	ruleset_find_set(b, "q_set")->elements[0].comment = "shop.yaml:2";
 	expect(a, b,
 	       "set q_set\n"
 	       "-\t192.0.2.1 comment \"shop.yaml:1\"\n"

@@ -98,7 +98,7 @@ static void test_a_changed_element_goes_and_comes(void **state)
 	struct ruleset_diff d CLEANUP_RULESET_DIFF = {0};
 
 	(void)state;
-	s->elements[1].comment[10] = '3';
+	s->elements[1].comment = "shop.yaml:3";
 	ruleset_sort(a);
 	ruleset_sort(b);
 	ruleset_compare(a, b, &d);

@@ -59,8 +59,12 @@ static void field_from_text(enum ruleset_field f, const char *text, uint8_t *ret
 void sample_element(struct ruleset_set *s, const char *text, enum ruleset_verdict verdict,
 		    const char *chain, const char *comment)
 {
-	struct ruleset_element e = {
-		.verdict = verdict, .chain = (char *)chain, .comment = (char *)comment};
+	uint8_t first[RULESET_KEY_MAX] = {0}, end[RULESET_KEY_MAX] = {0};
+	struct ruleset_element e = {.key = first,
+				    .key_end = end,
+				    .verdict = verdict,
+				    .chain = chain,
+				    .comment = comment};
 	char *copy CLEANUP_FREE = mem_strdup(text), *rest = copy, *field, *last;
 
 	for (size_t i = 0; i < s->nfields; i++) {
@@ -68,9 +72,9 @@ void sample_element(struct ruleset_set *s, const char *text, enum ruleset_verdic
 		last = s->flags & SET_INTERVAL ? strchr(field, '-') : NULL;
 		if (last)
 			*last++ = '\0';
-		field_from_text(s->fields[i], field, e.key + ruleset_field_offset(s, i));
+		field_from_text(s->fields[i], field, first + ruleset_field_offset(s, i));
 		field_from_text(s->fields[i], last ? last : field,
-				e.key_end + ruleset_field_offset(s, i));
+				end + ruleset_field_offset(s, i));
 	}
 	ruleset_add_element(s, &e);
 }
@@ -461,12 +465,13 @@ struct ruleset *sample_big(size_t n)
 	struct ruleset_chain *c = ruleset_add_chain(r, "forward", HOOK_FORWARD, -10);
 
 	for (size_t i = 0; i < n; i++) {
-		struct ruleset_element e = {.comment = (char *)"shop.yaml:12"};
+		uint8_t key[RULESET_KEY_MAX] = {0};
+		struct ruleset_element e = {.key = key, .comment = "shop.yaml:12"};
 		uint32_t address = htonl(0x0a000000 + (uint32_t)(n - i));
 
-		memcpy(e.key, &address, sizeof(address));
-		e.key[4] = 6;
-		e.key[9] = 80;
+		memcpy(key, &address, sizeof(address));
+		key[4] = 6;
+		key[9] = 80;
 		ruleset_add_element(s, &e);
 	}
 	sample_element(map, "10.0.0.1", VERDICT_GOTO, "q_chain", "shop.yaml:1");

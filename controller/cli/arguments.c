@@ -46,7 +46,7 @@ static const struct option {
 	{"--only", NULL, "CHECKS", AT(only), VERB_CHECK, "only these: ids and groups, by commas"},
 	{"--skip", NULL, "CHECKS", AT(skip), VERB_CHECK, "all but these"},
 	{"--fail-on", NULL, "SEVERITY", AT(fail_on), VERB_CHECK,
-	 "the least for exit code 1: info, low (the default), medium, high, critical, or never"},
+	 "the least for exit code 1: info, low, medium (the default), high, critical, or never"},
 	{"--traffic", NULL, "FILE", AT(traffic), VERB_GRAPH,
 	 "what was seen, as 'quaywall learn --json' wrote it, instead of what the daemon knows"},
 	{"--last", "-n", "N", AT(last), VERB_WATCH, "print the last N that were seen, and leave"},

@@ -93,6 +93,9 @@ def test_fail_on(program: Program) -> None:
     program.offline("check", *ONLY, "--fail-on", "medium", code=1)
     program.offline("check", *ONLY, "--fail-on", "high", code=0)
     program.offline("check", *ONLY, "--fail-on", "never", code=0)
+    assert "medium (the default)" in program.out("check", "--help")
+    program.offline("check", *ONLY, code=1)
+    program.offline("check", "--only", "memory-unlimited,image-root,rule-without-hit", code=0)
 
 
 def test_to_a_file(program: Program) -> None:

@@ -41,9 +41,11 @@ size_t utf8_decode(const char *text, size_t left, uint32_t *ret)
 	return len;
 }
 
+/* Those that turn the direction make a name look like another one; those that end lines begin some in a log. */
 static bool is_control(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0);
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
 /* How many of the characters at TEXT are none to be replaced: as bytes. */

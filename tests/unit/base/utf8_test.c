@@ -53,6 +53,11 @@ static void test_cleaned_text(void **state)
 	check_clean("\x1b[31mred\n", "?[31mred?");
 	check_clean("a\xff\x62\xc3", "a?b?");
 	check_clean("\xc2\x9b!", "?!"); /* a control character of two bytes */
+	check_clean("\xe2\x80\xae"
+		    "bd",
+		    "?bd"); /* writes from right to left */
+	check_clean("\xe2\x80\xa8\xe2\x81\xa6\xd8\x9c", "???");
+	check_clean("\xe2\x80\xa7\xe2\x80\xaf", "\xe2\x80\xa7\xe2\x80\xaf");
 }
 
 int main(void)

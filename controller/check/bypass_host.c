@@ -136,8 +136,8 @@ static void check_bridge_filter(const struct switches *s)
 
 	check_report_add(
 		s->ret, "bridge-filter-off", but ? CHECK_MEDIUM : CHECK_HIGH, "host", evidence,
-		"modprobe br_netfilter; the daemon then switches both on ('quaywall status' "
-		"says why not)");
+		"start the daemon, which switches both on ('quaywall status' says why not); "
+		"where they are missing: modprobe br_netfilter");
 }
 
 static void check_forwarding(const struct switches *s)

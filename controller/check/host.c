@@ -150,8 +150,11 @@ static void look_at_root(struct look *l)
 static bool is_told_elsewhere(const char *text)
 {
 	static const char *const parts[] = {
-		"bridge-nf-call", "forwarding is disabled", "accessible",    "remote API", "Swarm",
-		"blkio",	  "oom kill disable",	    "kernel memory",
+		"bridge-nf-call", "forwarding is disabled",
+		"accessible",	  "remote API",
+		"Swarm",	  "blkio",
+		"seccomp",	  "oom kill disable",
+		"kernel memory",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)

@@ -1,6 +1,6 @@
 /*
- * mounts: which of the host's folders a container can write to. A row is data: which folder, how far down, how bad it is to
- * have it written to, and what is there.
+ * mounts: which of the host's folders a container can write to, and which it should not even read. A row is data: which
+ * folder, how far down, how bad that is, and what is there.
  */
 #include "runtime.h"
 
@@ -108,6 +108,47 @@ static const struct place *find_place(const struct runtime *x, const char *path)
 	return *x->engine.root && is_at(path, x->engine.root, CHILDREN) ? &data : NULL;
 }
 
+/* Where there are secrets of the host's that root may read. */
+static const struct place secrets[] = {
+	{"/", ITSELF, CHECK_MEDIUM, "the whole host"},
+	{"/etc", ITSELF, CHECK_MEDIUM, "accounts and keys of services"},
+	{"/etc/shadow", ITSELF, CHECK_MEDIUM, "accounts"},
+	{"/etc/ssh", ITSELF, CHECK_MEDIUM, "the host's keys"},
+	{"/home", ITSELF, CHECK_MEDIUM, "users' keys"},
+	{"/root", ITSELF, CHECK_MEDIUM, "root's keys"},
+	{"/root/.ssh", BELOW, CHECK_MEDIUM, "root's keys"},
+	{"/var/lib/docker", CHILDREN, CHECK_MEDIUM, "every container's files"},
+};
+
+static void check_readable(struct runtime *x, const json_t *mounts)
+{
+	struct listing found = LISTING_INIT;
+
+	for (size_t i = 0; i < json_array_size(mounts); i++) {
+		const json_t *m = json_array_get(mounts, i);
+		const char *source = posture_source(m);
+		const char *what = NULL;
+
+		for (size_t p = 0; !what && p < ARRAY_SIZE(secrets); p++)
+			if (is_at(source, secrets[p].path, secrets[p].reach))
+				what = secrets[p].what;
+		if (!what || strcmp(posture_text(m, "type"), "bind") != 0 ||
+		    !json_is_false(json_object_get(m, "rw")))
+			continue;
+		listing_add(&found, "%.200s (%s) on %.200s", posture_text(m, "source"), what,
+			    posture_text(m, "destination"));
+	}
+	if (!found.n)
+		return;
+	CLEANUP_FREE char *names = listing_steal(&found);
+	bool mapped = runtime_is_mapped(x);
+
+	runtime_tell(x, "mount-secrets", mapped ? CHECK_INFO : CHECK_MEDIUM,
+		     mem_printf("mounted read-only: %s%s", names,
+				mapped ? "; its root is another user there" : ""),
+		     mem_strdup("mount only what it needs of it"));
+}
+
 static void check_writable(struct runtime *x, const json_t *mounts)
 {
 	struct listing found = LISTING_INIT;
@@ -180,5 +221,6 @@ void runtime_check_mounts(struct runtime *x)
 	if (!json_is_array(mounts))
 		runtime_unknown(x, "mounts");
 	check_writable(x, mounts);
+	check_readable(x, mounts);
 	check_shared(x, mounts);
 }

@@ -26,6 +26,8 @@ static const struct check checks[] = {
 	 "It reaches the shared memory and the semaphores of the host's programs.", RUN},
 	{"memory-unlimited", "runtime", CHECK_LOW, "a container may use all memory",
 	 "The kernel then ends processes, and not necessarily those of the one that took it.", RUN},
+	{"mount-secrets", "runtime", CHECK_MEDIUM, "a container can read the host's secrets",
+	 "Keys and passwords of the host are as good as the host.", HARDENS},
 	{"mount-sensitive", "runtime", CHECK_HIGH,
 	 "a container can write where the host's own files are",
 	 "Who can change what the host runs or trusts has the host.", HARDENS},

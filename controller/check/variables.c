@@ -29,6 +29,11 @@ static const struct pattern {
 	{{"SECRET"}, ENDS_WORD},
 	{{"TOKEN"}, ENDS_WORD},
 	{{"APIKEY"}, ENDS_WORD},
+	{{"ACCESSKEY"}, ENDS_WORD},
+	{{"MASTERKEY"}, ENDS_WORD},
+	{{"PRIVATEKEY"}, ENDS_WORD},
+	{{"PRIVKEY"}, ENDS_WORD},
+	{{"SECRETKEY"}, ENDS_WORD},
 	{{"PASSWORDS"}, ANYWHERE},
 	{{"SECRETS"}, ANYWHERE},
 	{{"CREDENTIAL"}, ANYWHERE},
@@ -44,6 +49,7 @@ static const struct pattern {
 	{{"CONNECTION", "STRING"}, ANYWHERE},
 	{{"PASS"}, LAST},
 	{{"PWD"}, LAST},
+	{{"PAT"}, LAST},
 };
 
 /* Last words by which it is about the secret and not the secret. */
@@ -83,6 +89,14 @@ static bool ends_word(const char *at)
 	       (islower((unsigned char)at[0]) && isupper((unsigned char)at[1]));
 }
 
+/* PASSWORD1 and PASSWORD2 are alike. */
+static size_t without_digits(const char *text, size_t len)
+{
+	while (len > 1 && isdigit((unsigned char)text[len - 1]))
+		len--;
+	return len;
+}
+
 /* The last WORDS_MAX words of NAME. */
 static size_t split(const char *name, struct word ret[static WORDS_MAX])
 {
@@ -97,7 +111,7 @@ static size_t split(const char *name, struct word ret[static WORDS_MAX])
 			continue;
 		if (n == WORDS_MAX)
 			memmove(ret, ret + 1, --n * sizeof(*ret));
-		ret[n++] = (struct word) {begin, (size_t)(at - begin) + 1};
+		ret[n++] = (struct word) {begin, without_digits(begin, (size_t)(at - begin) + 1)};
 		begin = NULL;
 	}
 	return n;

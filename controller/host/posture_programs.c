@@ -276,6 +276,28 @@ static void add_certificate(struct scan *s, const char *pid, const json_t *optio
 		json_object_set_new(s->doc, "swarm_certificate_expires", json_integer(expiry));
 }
 
+/* By the process's own control groups: of version 1 there is one for each controller, and not all need be the container's.
+ * False: they cannot be read. */
+static bool read_container(const char *pid, char ret[static POSTURE_ID_DIGITS + 1])
+{
+	CLEANUP_FREE char *path = mem_printf("/proc/%s/cgroup", pid);
+	CLEANUP_BUF struct buf text = BUF_INIT;
+
+	if (posture_read(path, CGROUPS_MAX, &text) < 0)
+		return false;
+	posture_container_id(buf_text(&text), ret);
+	return true;
+}
+
+/* Another one than this program is in, if it is in one. */
+static bool is_in_container(const char *pid)
+{
+	char id[POSTURE_ID_DIGITS + 1] = "", own[POSTURE_ID_DIGITS + 1] = "";
+
+	return read_container(pid, id) && *id &&
+	       (!read_container("self", own) || strcmp(id, own) != 0);
+}
+
 static void add_program(struct scan *s, const char *pid, const char *command, enum place place)
 {
 	json_t *list = json_object_get(s->doc, "programs"), *program;
@@ -291,8 +313,9 @@ static void add_program(struct scan *s, const char *pid, const char *command, en
 	json_object_set_new(program, "here",
 			    place == UNSEEN ? json_null() : json_boolean(place == HERE));
 	json_array_append_new(list, program);
-	/* What another user's program calls itself and its files says nothing. */
-	if (place == HERE && st.st_uid == 0 && !strcmp(command, "dockerd")) {
+	/* What another user's program, or a container's, calls itself and its files says nothing. */
+	if (place == HERE && st.st_uid == 0 && !strcmp(command, "dockerd") &&
+	    !is_in_container(pid)) {
 		json_t *options = read_flags(pid);
 		json_t *config = read_config(s, pid, options);
 
@@ -304,16 +327,12 @@ static void add_program(struct scan *s, const char *pid, const char *command, en
 
 /* ---- whose a socket is ---- */
 
-/* By the process's own control groups: of version 1 there is one for each controller, and not all need be the container's. */
 static void add_container(json_t *socket, const char *pid)
 {
-	CLEANUP_FREE char *path = mem_printf("/proc/%s/cgroup", pid);
-	CLEANUP_BUF struct buf text = BUF_INIT;
 	char id[POSTURE_ID_DIGITS + 1];
 
-	if (json_object_get(socket, "container") || posture_read(path, CGROUPS_MAX, &text) < 0)
+	if (json_object_get(socket, "container") || !read_container(pid, id))
 		return;
-	posture_container_id(buf_text(&text), id);
 	json_object_set_new(socket, "container", *id ? json_string(id) : json_null());
 }
 

@@ -26,6 +26,7 @@
 
 struct telling {
 	struct daemon *d;
+	struct check_report unsure;
 	size_t told, left_out;
 };
 
@@ -110,14 +111,40 @@ static bool is_in(const struct list *l, const struct check_finding *f)
 	return l->len && bsearch(&f, l->items, l->len, sizeof(*l->items), compare);
 }
 
+static void keep(struct check_report *r, const struct check_finding *f)
+{
+	check_report_add(r, f->check->id, f->severity, f->subject, f->evidence, f->remedy);
+}
+
+/* Those of LAST that are not there now. What could not be looked at has not gone; but what was found although it could
+ * not (BEFORE: the report that it is of) has. */
+static void tell_gone(struct telling *t, const struct check_report *last,
+		      const struct check_report *before, const struct check_report *now,
+		      const struct list *are)
+{
+	for (size_t i = 0; i < last->findings.len; i++) {
+		const struct check_finding *f = &last->findings.items[i];
+
+		if (f->suppressed || is_in(are, f))
+			continue;
+		if (check_report_has_gap(now, f->check) &&
+		    !(before && check_report_has_gap(before, f->check)))
+			keep(&t->unsure, f);
+		else
+			tell(t, f, false);
+	}
+}
+
 /* The report is in the order of severity: the worst are told first. */
 static void tell_changes(struct daemon *d, const struct check_report *before,
 			 const struct check_report *now)
 {
+	struct checking *c = &d->checking;
 	struct telling t = {.d = d};
 	struct list were = {NULL, 0, 0}, are = {NULL, 0, 0};
 
 	take_open(before, &were);
+	take_open(&c->unsure, &were);
 	take_open(now, &are);
 	for (size_t i = 0; i < now->findings.len; i++) {
 		const struct check_finding *f = &now->findings.items[i];
@@ -125,13 +152,10 @@ static void tell_changes(struct daemon *d, const struct check_report *before,
 		if (!f->suppressed && !is_in(&were, f))
 			tell(&t, f, true);
 	}
-	for (size_t i = 0; i < before->findings.len; i++) {
-		const struct check_finding *f = &before->findings.items[i];
-
-		/* What could not be looked at has not gone. */
-		if (!f->suppressed && !is_in(&are, f) && !check_report_has_gap(now, f->check))
-			tell(&t, f, false);
-	}
+	tell_gone(&t, before, before, now, &are);
+	tell_gone(&t, &c->unsure, NULL, now, &are);
+	check_report_done(&c->unsure);
+	c->unsure = t.unsure;
 	if (t.left_out) {
 		CLEANUP_FREE char *n = mem_printf("%zu", t.left_out);
 
@@ -292,6 +316,7 @@ void daemon_check_done(struct daemon *d)
 	if (checker_stop(running))
 		host_diag_close(c->diag);
 	check_report_done(&c->report);
+	check_report_done(&c->unsure);
 	json_decref(c->overlay);
 	json_decref(c->posture);
 	free(c->answer);

@@ -24,6 +24,8 @@ struct checking {
 	json_t *overlay;     /* as checker_result has it */
 
 	struct check_report report;
+	struct check_report
+		unsure; /* findings that are not there any more, and may be: they could not be looked at */
 	char *answer; /* of it, as checker_result has it */
 	time_t at;    /* of the report; 0: there is none yet */
 	char *error;

@@ -31,12 +31,23 @@ def test_check(clean: Bed, quaywall: Make) -> None:
     before = look(q)
     assert ("root-writable", "plain") in before
     assert {f["id"] for f in before.values() if SEVERITIES.index(f["severity"]) > 2} == set()
-    engine.run("db", flags=["-p", "5432:5432"])
-    engine.run("web", flags=["-p", "8080:80"])
+    db = engine.run("db", flags=["-p", "5432:5432"])
+    web = engine.run("web", flags=["-p", "8080:80"])
     found = look(q)
     assert found["published-sensitive", "db 5432/tcp"]["severity"] == "high"
     assert found["published-unnamed", "web 8080/tcp"]["severity"] == "medium"
     assert ("container-ungoverned", "db") in found
+    # All that was found of one that goes, goes with it, whatever else the daemon cannot see.
+    for gone in (db, web):
+        gone.remove()
+    after = look(q)
+    lost = {f for f in found if f not in after}
+    assert {f for f in found if f[1].split()[0] in ("db", "web")} <= lost
+    told = [line for line in q.log_text().splitlines() if 'event="finding gone"' in line]
+    for (check, subject), finding in found.items():
+        if (check, subject) in lost and finding["severity"] != "info":
+            name = f'"{subject}"' if " " in subject else subject
+            assert any(f" id={check} subject={name} " in line for line in told), (check, subject)
 
 
 def has_own_group(c: Container) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from typing import Any
 
 from place import POLICY, Daemon, eventually
 
@@ -19,11 +18,6 @@ def findings(daemon: Daemon) -> set[tuple[str, str]]:
 def logged(daemon: Daemon, event: str) -> bool:
     wanted = (f"event={event} ", "id=container-ungoverned subject=lone ")
     return any(all(w in line for w in wanted) for line in daemon.log.read_text("utf-8").splitlines())
-
-
-def events(daemon: Daemon) -> list[Any]:
-    lines = daemon.verb("watch", "--last", "100", "--json").splitlines()
-    return [e for e in map(json.loads, lines) if e.get("event") == "finding"]
 
 
 def test_a_finding_comes_and_goes(daemon: Daemon) -> None:

@@ -20,8 +20,8 @@ static const struct check checks[] = {
 	 "Docker: Host network driver"},
 	{"network-unprotected", "exposure", CHECK_MEDIUM,
 	 "a neighbour with a route reaches every port of a network's containers",
-	 "The network's gateway mode is nat-unprotected, so the engine refuses nothing that is not published either.",
-	 "Docker: Bridge network driver, gateway modes"},
+	 "The engine refuses nothing there that is not published either.",
+	 "Docker: Bridge network driver, gateway modes; Packet filtering and firewalls, Direct routing"},
 	{"published-direct", "exposure", CHECK_MEDIUM,
 	 "a neighbour with a route reaches the port past what restricts its publishing",
 	 "Engines before 28 pass on what comes straight to a container's address, and `publish` rules and 127.0.0.1 are about the host's port.",
@@ -235,54 +235,6 @@ static void look_at_old(struct exposure *x, const struct exposed *e, const struc
 			   "to 28 or newer"));
 }
 
-/* ---- networks that the engine leaves open ---- */
-
-static bool is_unprotected(const char *mode)
-{
-	return mode && !strcmp(mode, "nat-unprotected");
-}
-
-/* How many containers on it nothing isolates for ingress; *RET_ONE is one of them. */
-static size_t count_open(const struct exposure *x, size_t network, size_t *ret_one)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < x->m->nendpoints; i++) {
-		const struct model_endpoint *e = &x->m->endpoints[i];
-		size_t identity = compile_identity_of(x->in->compiled, i);
-
-		if (e->network != network || e->container == MODEL_NONE || identity == MODEL_NONE ||
-		    (compile_identity(x->in->compiled, identity)->isolated & POLICY_INGRESS))
-			continue;
-		*ret_one = e->container;
-		n++;
-	}
-	return n;
-}
-
-static void look_at_network(struct exposure *x, size_t network)
-{
-	const struct model_network *n = &x->m->networks[network];
-	CLEANUP_BUF struct buf title = BUF_INIT;
-	size_t open, one = 0;
-
-	if (!is_unprotected(n->gateway_mode4) && !is_unprotected(n->gateway_mode6))
-		return;
-	open = count_open(x, network, &one);
-	if (!open)
-		return;
-	model_container_title(&x->m->containers[one], &title);
-	report_take(
-		x->report, "network-unprotected", mem_printf("network %s", n->name),
-		mem_printf("gateway mode %s over IPv4, %s over IPv6; %zu of its containers are "
-			   "not isolated for ingress, %s among them",
-			   n->gateway_mode4 ? n->gateway_mode4 : "nat",
-			   n->gateway_mode6 ? n->gateway_mode6 : "nat", open, buf_text(&title)),
-		mem_strdup(
-			"isolate them for ingress by a policy, or make the network anew "
-			"without the option com.docker.network.bridge.gateway_mode_ipv4 or _ipv6"));
-}
-
 /* ---- all ---- */
 
 static bool look_at_container(struct exposure *x, size_t c)
@@ -312,8 +264,7 @@ static void run(const struct check_input *in, struct check_report *ret)
 		.is_old = engine_is_before(compile_model(in->compiled), 28),
 	};
 
-	for (size_t i = 0; i < x.m->nnetworks; i++)
-		look_at_network(&x, i);
+	networks_run(in, ret);
 	for (size_t c = 0; c < x.m->ncontainers; c++) {
 		if (look_at_container(&x, c))
 			continue;

@@ -30,6 +30,10 @@ struct service {
 
 const struct service *service_find(uint8_t protocol, uint16_t port); /* NULL: none that is known */
 
+/* ---- networks.c ---- */
+
+void networks_run(const struct check_input *in, struct check_report *ret);
+
 /* ---- reach.c ---- */
 
 /* A port of the host that leads to a container: one, on all addresses that it is published on. */

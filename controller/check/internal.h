@@ -56,6 +56,7 @@ char *listing_steal(struct listing *l); /* the caller frees; L is empty afterwar
 
 /* A member of a member …: posture_get(p, "host", "sysctl", NULL). NULL where one is missing or null. */
 const json_t *posture_get(const json_t *posture, ...) __attribute__((sentinel));
+bool posture_lists(const json_t *list, const char *text);	  /* whether TEXT is in it */
 const char *posture_text(const json_t *object, const char *key);  /* "" where it is none */
 json_int_t posture_number(const json_t *object, const char *key); /* 0 where it is none */
 

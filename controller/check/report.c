@@ -222,6 +222,17 @@ const json_t *posture_get(const json_t *posture, ...)
 	return json_is_null(posture) ? NULL : posture;
 }
 
+bool posture_lists(const json_t *list, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *one = json_string_value(json_array_get(list, i));
+
+		if (one && !strcmp(one, text))
+			return true;
+	}
+	return false;
+}
+
 const char *posture_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));

@@ -16,17 +16,6 @@ static const struct check checks[] = {
 	 "Docker: Manage sensitive data with Docker secrets"},
 };
 
-static bool has_text(const json_t *list, const char *text)
-{
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *one = json_string_value(json_array_get(list, i));
-
-		if (one && !strcmp(one, text))
-			return true;
-	}
-	return false;
-}
-
 static void look_at(const struct check_input *in, const json_t *container, const json_t *image,
 		    struct check_report *ret)
 {
@@ -37,7 +26,7 @@ static void look_at(const struct check_input *in, const json_t *container, const
 		const char *name = json_string_value(json_array_get(env, i));
 
 		if (name && variable_is_secret(name) &&
-		    !has_text(json_object_get(image, "env"), name))
+		    !posture_lists(json_object_get(image, "env"), name))
 			listing_add(&found, "%.100s", name);
 	}
 	if (!found.n)

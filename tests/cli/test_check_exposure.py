@@ -1,8 +1,10 @@
 """The groups `exposure` and `hygiene`: each check with a host on which it finds something, and one on which it does not."""
 
+from typing import Any
+
 import pytest
 
-from check_world import host, look, severities
+from check_world import answer, host, look, severities
 from program import Program
 
 ANY4, ANY6 = "0.0.0.0", "::"
@@ -79,6 +81,38 @@ def test_public_addresses_are_named(program: Program) -> None:
 )  # fmt: skip
 def test_old_engines(program: Program, addrs: list[str], engine: str, policy: str, wanted: set[str]) -> None:
     assert set(look(program, "exposure", host(addrs, engine=engine), policy)) == wanted
+
+
+def forward(policy: str, name: str = "filter") -> list[Any]:
+    chain = {"name": "FORWARD", "type": "filter", "hook": "forward", "priority": 0, "policy": policy}
+    return [{"family": "ip", "name": name, "chains": [chain], "flowtables": []}]
+
+
+@pytest.mark.parametrize(
+    "engine, seen, policy, wanted, gaps",
+    [
+        ("20.10.24", {"nftables": forward("accept")}, "", {"network-unprotected": "medium"}, 0),
+        ("27.5.1", {"nftables": forward("accept")}, NAMES, {"network-unprotected": "medium"}, 0),
+        ("20.10.24", {"nftables": forward("accept")}, ISOLATED, {}, 0),
+        ("20.10.24", {"nftables": forward("accept"), "sysctl": {"net/ipv4/ip_forward": "0"}}, "", {}, 0),
+        ("20.10.24", {"nftables": forward("drop")}, "", {}, 0),
+        ("20.10.24", {"nftables": forward("accept", "mine")}, "", {}, 0),
+        ("28.0.0", {"nftables": forward("accept")}, "", {}, 0),
+        ("20.10.24", {"nftables": [], "iptables_legacy": ["nat", "filter"]}, "", {}, 1),
+        ("20.10.24", {"nftables": forward("drop"), "iptables_legacy": ["filter"]}, "", {}, 0),
+        ("20.10.24", {}, "", {}, 1),
+        ("28.0.0", {}, "", {}, 0),
+    ],
+)  # fmt: skip
+def test_what_forward_accepts(
+    program: Program, engine: str, seen: dict[str, Any], policy: str, wanted: dict[str, str], gaps: int
+) -> None:
+    snapshot = host([], engine=engine)
+    parts = {"version": 1, "engine": {}, "containers": [], "images": [], "swarm": None, "gaps": []}
+    snapshot["posture"] = parts | {"host": {"sysctl": {"net/ipv4/ip_forward": "1"}, "listening": []} | seen}
+    told = answer(program, "network-unprotected", snapshot, policy)
+    assert severities({f["id"]: f for f in told["findings"]}) == wanted
+    assert len(told["not_checked"]) == gaps
 
 
 def test_unprotected_networks(program: Program) -> None:

@@ -22,7 +22,7 @@ struct batch {
 	size_t len;
 };
 
-static void fail(const char *what)
+_Noreturn static void fail(const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	exit(1);

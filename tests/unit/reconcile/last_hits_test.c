@@ -231,8 +231,8 @@ static void test_what_makes_no_sense(void **state)
 		"{'quaywall_hits': 1, 'rules': [{'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1e3, 'watched': 1, 'counted': 1}]}",
 		"{'quaywall_hits': 1, 'rules': [{'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 9223372036854775807, 'counted': 1}]}",
 		"{'quaywall_hits': 1, 'rules': [{'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 1}]}",
-		"{'quaywall_hits': 1, 'rules': [{'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 1, 'counted': 1},"
-		" {'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 1, 'counted': 1}]}",
+		("{'quaywall_hits': 1, 'rules': [{'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 1, 'counted': 1},"
+		 " {'policy': 'a', 'rule': '0123456789abcdef', 'since': 1, 'last': 1, 'watched': 1, 'counted': 1}]}"),
 	};
 
 	(void)state;

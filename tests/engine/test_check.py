@@ -11,15 +11,8 @@ Make = Callable[..., Quaywall]
 SEVERITIES = ["info", "low", "medium", "high", "critical"]
 
 
-def ask(q: Quaywall, *options: str) -> dict[str, Any]:
-    """Of what there is now: the verb waits for the daemon to have looked."""
-    found: dict[str, Any] = json.loads(q.verb("check", "--json", "--fail-on", "never", *options))
-    assert found["pending"] is False
-    return found
-
-
 def look(q: Quaywall) -> dict[tuple[str, str], Any]:
-    return {(f["id"], f["subject"]): f for f in ask(q)["findings"]}
+    return {(f["id"], f["subject"]): f for f in q.checked()["findings"]}
 
 
 def test_check(clean: Bed, quaywall: Make) -> None:
@@ -74,7 +67,7 @@ def test_what_host_network_containers_listen_on(clean: Bed, quaywall: Make) -> N
     q.start()
     wanted = {"open 9200/tcp": "high", "open 5353/udp": "medium"}
     groups = has_own_group(server)
-    found, gaps = listens(ask(q, "--only", "exposure"))
+    found, gaps = listens(q.checked("--only", "exposure"))
     assert found == (wanted if groups else {})
     # The probe of the tests listens beside them.
     assert gaps == (0 if is_certain() else 1)

@@ -70,7 +70,7 @@ def test_runtime(clean: Bed, quaywall: Make) -> None:
         "ipc": (strict("--ipc=host"), {"ipc-host": "medium"}),
         "uts": (strict("--uts=host"), {"uts-host": "low"}),
         "etc": (strict("-v=/etc:/e"), {"mount-sensitive": "high"}),
-        "etc-read": (strict("-v=/etc:/e:ro"), {}),
+        "etc-read": (strict("-v=/etc:/e:ro"), {"mount-secrets": "medium"}),
         "volume": (strict("-v=data:/d"), {}),
         "shared": (strict(f"-v={path}:/s:rshared"), {"mount-shared": "low"}),
         "always": (strict("--restart=always"), {}),

@@ -209,7 +209,7 @@ def test_clear_text_of_an_encrypted_network(swarm: Swarm, pair: Callable[..., An
 
 def told(q: Quaywall) -> tuple[set[tuple[str, str, str]], dict[str, str]]:
     """By the daemon: its findings, and what it could not look at."""
-    answer = json.loads(q.verb("check", "--json", "--fail-on", "never"))
+    answer = q.checked()
     found = {(f["id"], f["severity"], f["subject"]) for f in answer["findings"]}
     return found, {gap["group"]: gap["why"] for gap in answer["not_checked"]}
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from typing import Any
 
 from place import POLICY, Daemon, eventually
 
@@ -10,9 +11,14 @@ LONE = "policy: lone\nfor: {name: lone}\n"
 
 def findings(daemon: Daemon) -> set[tuple[str, str]]:
     """Waits for what changed to be looked at, as the verb does."""
-    answer = json.loads(daemon.call("check", "--json").stdout)
-    assert answer["pending"] is False
-    return {(f["id"], f["subject"]) for f in answer["findings"]}
+    answers: list[Any] = []
+
+    def settled() -> bool:
+        answers.append(json.loads(daemon.call("check", "--json").stdout))
+        return answers[-1]["pending"] is False
+
+    assert eventually(settled, 60)
+    return {(f["id"], f["subject"]) for f in answers[-1]["findings"]}
 
 
 def logged(daemon: Daemon, event: str) -> bool:

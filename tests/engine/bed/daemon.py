@@ -85,6 +85,15 @@ class Quaywall:
         assert done.returncode == code, f"{argv}: exit {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def checked(self, *options: str) -> dict[str, Any]:
+        """What the daemon's checks found, of what there is now: on a busy machine they rest for longer than the verb waits."""
+        end = time.monotonic() + 120
+        while True:
+            found: dict[str, Any] = json.loads(self.verb("check", "--json", "--fail-on", "never", *options))
+            if not found["pending"]:
+                return found
+            assert time.monotonic() < end, "always behind"
+
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.verb("--json", "status"))
         return found

@@ -96,18 +96,6 @@ static bool is_at(const char *path, const char *folder, enum reach reach)
 	return reach != ITSELF && *rest == '/' && (reach == BELOW || !strchr(rest + 1, '/'));
 }
 
-/* NULL: it is none of them. */
-static const struct place *find_place(const struct runtime *x, const char *path)
-{
-	static const struct place data = {"", CHILDREN, CHECK_HIGH, "every container's files"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (is_at(path, places[i].path, places[i].reach))
-			return &places[i];
-	/* Elsewhere than usual, as its administrator has said. */
-	return *x->engine.root && is_at(path, x->engine.root, CHILDREN) ? &data : NULL;
-}
-
 /* Where there are secrets of the host's that root may read. */
 static const struct place secrets[] = {
 	{"/", ITSELF, CHECK_MEDIUM, "the whole host"},
@@ -120,50 +108,67 @@ static const struct place secrets[] = {
 	{"/var/lib/docker", CHILDREN, CHECK_MEDIUM, "every container's files"},
 };
 
-static void check_readable(struct runtime *x, const json_t *mounts)
+/* What a kind of mount gives away, and how that is told. */
+struct kind {
+	const char *id, *how, *remedy;
+	bool writable;
+	const struct place *places;
+	size_t len;
+	struct place
+		data; /* the engine's folder, elsewhere than usual, as its administrator has said */
+	enum check_severity mapped; /* where its root is another user on the host */
+};
+
+static const struct kind kinds[] = {
+	{"mount-sensitive",
+	 "mounted writable",
+	 "mount only what it needs of it, and read-only: -v SOURCE:TARGET:ro",
+	 true,
+	 places,
+	 ARRAY_SIZE(places),
+	 {"", CHILDREN, CHECK_HIGH, "every container's files"},
+	 CHECK_LOW},
+	{"mount-secrets",
+	 "mounted read-only",
+	 "mount only what it needs of it",
+	 false,
+	 secrets,
+	 ARRAY_SIZE(secrets),
+	 {"", CHILDREN, CHECK_MEDIUM, "every container's files"},
+	 CHECK_INFO},
+};
+
+/* NULL: it is none of them. */
+static const struct place *find_place(const struct runtime *x, const struct kind *k,
+				      const char *path)
 {
-	struct listing found = LISTING_INIT;
-
-	for (size_t i = 0; i < json_array_size(mounts); i++) {
-		const json_t *m = json_array_get(mounts, i);
-		const char *source = posture_source(m);
-		const char *what = NULL;
-
-		for (size_t p = 0; !what && p < ARRAY_SIZE(secrets); p++)
-			if (is_at(source, secrets[p].path, secrets[p].reach))
-				what = secrets[p].what;
-		if (!what || strcmp(posture_text(m, "type"), "bind") != 0 ||
-		    !json_is_false(json_object_get(m, "rw")))
-			continue;
-		listing_add(&found, "%.200s (%s) on %.200s", posture_text(m, "source"), what,
-			    posture_text(m, "destination"));
-	}
-	if (!found.n)
-		return;
-	CLEANUP_FREE char *names = listing_steal(&found);
-	bool mapped = runtime_is_mapped(x);
-
-	runtime_tell(x, "mount-secrets", mapped ? CHECK_INFO : CHECK_MEDIUM,
-		     mem_printf("mounted read-only: %s%s", names,
-				mapped ? "; its root is another user there" : ""),
-		     mem_strdup("mount only what it needs of it"));
+	for (size_t i = 0; i < k->len; i++)
+		if (is_at(path, k->places[i].path, k->places[i].reach))
+			return &k->places[i];
+	return *x->engine.root && is_at(path, x->engine.root, k->data.reach) ? &k->data : NULL;
 }
 
-static void check_writable(struct runtime *x, const json_t *mounts)
+static bool is_kind(const struct kind *k, const json_t *mount)
+{
+	const json_t *writable = json_object_get(mount, "rw");
+
+	return !strcmp(posture_text(mount, "type"), "bind") &&
+	       (k->writable ? json_is_true(writable) : json_is_false(writable));
+}
+
+static void check_places(struct runtime *x, const struct kind *k, const json_t *mounts)
 {
 	struct listing found = LISTING_INIT;
 	enum check_severity worst = CHECK_INFO;
 
 	for (size_t i = 0; i < json_array_size(mounts); i++) {
 		const json_t *m = json_array_get(mounts, i);
-		const char *source = posture_text(m, "source");
-		const struct place *p = find_place(x, posture_source(m));
+		const struct place *p = find_place(x, k, posture_source(m));
 
-		if (!p || strcmp(posture_text(m, "type"), "bind") != 0 ||
-		    !json_is_true(json_object_get(m, "rw")))
+		if (!p || !is_kind(k, m))
 			continue;
 		worst = p->severity > worst ? p->severity : worst;
-		listing_add(&found, "%.200s (%s) on %.200s", source, p->what,
+		listing_add(&found, "%.200s (%s) on %.200s", posture_text(m, "source"), p->what,
 			    posture_text(m, "destination"));
 	}
 	if (!found.n)
@@ -171,11 +176,10 @@ static void check_writable(struct runtime *x, const json_t *mounts)
 	CLEANUP_FREE char *names = listing_steal(&found);
 	bool mapped = runtime_is_mapped(x);
 
-	runtime_tell(x, "mount-sensitive", mapped ? CHECK_LOW : worst,
-		     mem_printf("mounted writable: %s%s", names,
+	runtime_tell(x, k->id, mapped ? k->mapped : worst,
+		     mem_printf("%s: %s%s", k->how, names,
 				mapped ? "; its root is another user there" : ""),
-		     mem_strdup("mount only what it needs of it, and read-only: -v "
-				"SOURCE:TARGET:ro"));
+		     mem_strdup(k->remedy));
 }
 
 /* What is mounted in the container is then mounted on the host: that takes the right to mount. */
@@ -220,7 +224,7 @@ void runtime_check_mounts(struct runtime *x)
 
 	if (!json_is_array(mounts))
 		runtime_unknown(x, "mounts");
-	check_writable(x, mounts);
-	check_readable(x, mounts);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		check_places(x, &kinds[i], mounts);
 	check_shared(x, mounts);
 }

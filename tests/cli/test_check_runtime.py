@@ -154,6 +154,11 @@ CASES: list[tuple[str, Change, set[tuple[str, str]]]] = [
         both(mount("/data/docker"), engine(root="/data/docker")),
         {("mount-sensitive", "high")},
     ),
+    (
+        "engine's root, read-only",
+        both(mount("/data/docker", rw=False), engine(root="/data/docker")),
+        {("mount-secrets", "medium")},
+    ),
     ("no engine's root", both(mount("/data/docker"), without("engine", "root")), set()),
     ("mapped", both(mount("/etc"), secures("name=userns")), {("mount-sensitive", "low")}),
     ("shared", mount("/srv", propagation="rshared"), {("mount-shared", "low")}),

@@ -53,15 +53,10 @@ static json_t *index_hits(const json_t *list)
 	return index;
 }
 
-static json_int_t number(const json_t *entry, const char *key)
-{
-	return json_integer_value(json_object_get(entry, key));
-}
-
 static char *evidence_of(const struct policy_rule *rule, const json_t *hits)
 {
 	CLEANUP_BUF struct buf out = BUF_INIT;
-	json_int_t last = number(hits, "last");
+	json_int_t last = posture_number(hits, "last");
 
 	buf_printf(&out, "%s:%u: ", rule->where.file, rule->where.line);
 	if (last) {
@@ -69,13 +64,13 @@ static char *evidence_of(const struct policy_rule *rule, const json_t *hits)
 		buf_time(&out, (time_t)last);
 	} else {
 		buf_str(&out, "not hit since it was first seen, ");
-		buf_time(&out, (time_t)number(hits, "since"));
+		buf_time(&out, (time_t)posture_number(hits, "since"));
 	}
 	buf_printf(
 		&out,
 		"; the kernel's counters were watched for %lld days since (only the first packet "
 		"of a flow is a hit)",
-		(long long)number(hits, "watched") / DAY);
+		(long long)posture_number(hits, "watched") / DAY);
 	return buf_steal(&out);
 }
 
@@ -97,7 +92,7 @@ static void check_rule(const struct policy_document *doc, const struct policy_ru
 	CLEANUP_FREE char *key = key_of(doc->name, hash);
 	const json_t *hits = json_object_get(index, key);
 
-	if (!hits || number(hits, "watched") < seconds)
+	if (!hits || posture_number(hits, "watched") < seconds)
 		return;
 	tell_unused(doc, rule, hits, ret);
 	json_object_del(index, key);

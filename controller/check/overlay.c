@@ -114,11 +114,6 @@ static bool has_text(const json_t *object, const char *key, const struct addr *a
 	return !strcmp(posture_text(object, key), addr_format(a, text));
 }
 
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
 /* A policy that makes this host encrypt what it sends to PEER, or NULL. */
 static const json_t *policy_to(const json_t *xfrm, const struct addr *peer)
 {
@@ -143,7 +138,7 @@ static bool encrypts(const json_t *state)
 {
 	const char *cipher = posture_text(state, "cipher");
 
-	return number(state, "protocol") == IPPROTO_ESP &&
+	return posture_number(state, "protocol") == IPPROTO_ESP &&
 	       (*posture_text(state, "aead") || (*cipher && !strstr(cipher, "null")));
 }
 
@@ -157,8 +152,9 @@ static bool has_state(const json_t *xfrm, const json_t *policy)
 		const json_t *s = json_array_get(list, i);
 
 		if (encrypts(s) && !strcmp(posture_text(s, "dst"), posture_text(t, "dst")) &&
-		    number(s, "reqid") == number(t, "reqid") &&
-		    (!number(t, "spi") || number(s, "spi") == number(t, "spi")))
+		    posture_number(s, "reqid") == posture_number(t, "reqid") &&
+		    (!posture_number(t, "spi") ||
+		     posture_number(s, "spi") == posture_number(t, "spi")))
 			return true;
 	}
 	return false;
@@ -198,7 +194,7 @@ static bool is_here(const json_t *overlay, const struct model_network *n)
 
 	for (size_t i = 0; i < json_array_size(list); i++)
 		for (size_t v = 0; v < n->nvnis; v++)
-			if (number(json_array_get(list, i), "vni") == n->vnis[v])
+			if (posture_number(json_array_get(list, i), "vni") == n->vnis[v])
 				return true;
 	return false;
 }
@@ -232,18 +228,19 @@ static void check_ipsec(const struct model *m, const struct model_network *n, co
 static bool is_count(const json_t *t, const char *kind, const char *way)
 {
 	return !strcmp(posture_text(t, "kind"), kind) &&
-	       (!way || !strcmp(posture_text(t, "way"), way)) && number(t, "packets") > 0;
+	       (!way || !strcmp(posture_text(t, "way"), way)) && posture_number(t, "packets") > 0;
 }
 
 static char *seen_text(const json_t *t, time_t now)
 {
-	json_int_t last = number(t, "last");
+	json_int_t last = posture_number(t, "last");
 	json_int_t ago = last > 0 && last < now ? (json_int_t)now - last : 0;
 
 	return mem_printf("%lld datagrams (%lld bytes) of VNI %lld %s %s, the last one %lld s ago "
 			  "(counted by quaywall's own rules)",
-			  (long long)number(t, "packets"), (long long)number(t, "bytes"),
-			  (long long)number(t, "vni"),
+			  (long long)posture_number(t, "packets"),
+			  (long long)posture_number(t, "bytes"),
+			  (long long)posture_number(t, "vni"),
 			  strcmp(posture_text(t, "way"), "in") ? "to" : "from",
 			  posture_text(t, "peer"), (long long)ago);
 }
@@ -290,7 +287,8 @@ static void check_seen(const struct check_input *in, const json_t *overlay,
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *t = json_array_get(list, i);
-		const struct model_network *n = model_network_of_vni(m, (uint32_t)number(t, "vni"));
+		const struct model_network *n =
+			model_network_of_vni(m, (uint32_t)posture_number(t, "vni"));
 
 		if (n && n->encrypted && is_count(t, "clear", NULL))
 			check_cleartext(in, n, t, ret);
@@ -341,14 +339,15 @@ static void check_port(const struct check_input *in, const json_t *overlay,
 		return;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i);
-		const struct model_network *n = model_network_of_vni(m, (uint32_t)number(v, "vni"));
+		const struct model_network *n =
+			model_network_of_vni(m, (uint32_t)posture_number(v, "vni"));
 
 		if (!n)
 			continue;
 		report_take(ret, "overlay-port-open", mem_strdup("host"),
 			    mem_printf("UDP port %lld takes VXLAN on every address, for network %s "
 				       "among others; the settings' overlay.strangers is alert",
-				       (long long)number(v, "port"), n->name),
+				       (long long)posture_number(v, "port"), n->name),
 			    mem_strdup("set overlay: {strangers: deny}"));
 		return;
 	}
@@ -371,7 +370,7 @@ static void check_swarm_ports(const struct check_input *in, struct check_report 
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *l = json_array_get(list, i);
-		json_int_t port = number(l, "port");
+		json_int_t port = posture_number(l, "port");
 		struct addr a;
 
 		if ((port != 2377 && port != 7946) || addr_parse(posture_text(l, "addr"), &a) < 0 ||

@@ -26,7 +26,6 @@
 
 struct telling {
 	struct daemon *d;
-	struct check_report unsure;
 	size_t told, left_out;
 };
 
@@ -80,90 +79,23 @@ static void tell(struct telling *t, const struct check_finding *f, bool appeared
 
 /* ---- what came and went ---- */
 
-/* Those that count, by what and whom they are about. */
-struct list {
-	const struct check_finding **items;
-	size_t len, cap;
-};
-
-static int compare(const void *a, const void *b)
+static void on_change(const struct check_finding *f, bool appeared, void *data)
 {
-	const struct check_finding *x = *(const struct check_finding *const *)a;
-	const struct check_finding *y = *(const struct check_finding *const *)b;
-	int diff = strcmp(x->check->id, y->check->id);
-
-	if (!diff)
-		diff = strcmp(x->subject, y->subject);
-	return diff ? diff : (int)x->severity - (int)y->severity;
+	tell(data, f, appeared);
 }
 
-static void take_open(const struct check_report *r, struct list *ret)
-{
-	for (size_t i = 0; i < r->findings.len; i++)
-		if (!r->findings.items[i].suppressed)
-			MEM_PUSH(ret, &r->findings.items[i]);
-	if (ret->len)
-		qsort(ret->items, ret->len, sizeof(*ret->items), compare);
-}
-
-static bool is_in(const struct list *l, const struct check_finding *f)
-{
-	return l->len && bsearch(&f, l->items, l->len, sizeof(*l->items), compare);
-}
-
-static void keep(struct check_report *r, const struct check_finding *f)
-{
-	check_report_add(r, f->check->id, f->severity, f->subject, f->evidence, f->remedy);
-}
-
-/* Those of LAST that are not there now. What could not be looked at has not gone; but what was found although it could
- * not (BEFORE: the report that it is of) has. */
-static void tell_gone(struct telling *t, const struct check_report *last,
-		      const struct check_report *before, const struct check_report *now,
-		      const struct list *are)
-{
-	for (size_t i = 0; i < last->findings.len; i++) {
-		const struct check_finding *f = &last->findings.items[i];
-
-		if (f->suppressed || is_in(are, f))
-			continue;
-		if (check_report_has_gap(now, f->check) &&
-		    !(before && check_report_has_gap(before, f->check)))
-			keep(&t->unsure, f);
-		else
-			tell(t, f, false);
-	}
-}
-
-/* The report is in the order of severity: the worst are told first. */
-static void tell_changes(struct daemon *d, const struct check_report *before,
-			 const struct check_report *now)
+static void tell_changes(struct daemon *d, const struct check_report *before)
 {
 	struct checking *c = &d->checking;
 	struct telling t = {.d = d};
-	struct list were = {NULL, 0, 0}, are = {NULL, 0, 0};
 
-	take_open(before, &were);
-	take_open(&c->unsure, &were);
-	take_open(now, &are);
-	for (size_t i = 0; i < now->findings.len; i++) {
-		const struct check_finding *f = &now->findings.items[i];
-
-		if (!f->suppressed && !is_in(&were, f))
-			tell(&t, f, true);
-	}
-	tell_gone(&t, before, before, now, &are);
-	tell_gone(&t, &c->unsure, NULL, now, &are);
-	check_report_done(&c->unsure);
-	c->unsure = t.unsure;
+	check_report_changes(before, &c->report, &c->unsure, on_change, &t);
 	if (t.left_out) {
 		CLEANUP_FREE char *n = mem_printf("%zu", t.left_out);
 
 		log_line(LOG_LEVEL_WARNING, "more findings came or went: 'quaywall check' has them",
 			 "count", n, NULL);
 	}
-	free(were.items);
-	free(are.items);
 }
 
 /* ---- a run ---- */
@@ -226,7 +158,7 @@ static void checker_ready(void *data, short revents)
 	c->answer = r.answer;
 	r.answer = NULL;
 	settle(c, &r);
-	tell_changes(d, &before, &c->report);
+	tell_changes(d, &before);
 	check_report_done(&before);
 	checker_result_done(&r);
 	schedule(d);

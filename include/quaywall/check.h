@@ -91,6 +91,14 @@ void check_report_gap_of(struct check_report *r, const char *group, const char *
 /* Whether it could not be looked at, so that a finding of CHECK that is not there any more may still be. */
 bool check_report_has_gap(const struct check_report *r, const struct check *check);
 
+/* Calls EACH for the findings of NOW that BEFORE had not, in the order of NOW, and then for those that have gone; for none
+ * that is suppressed. What is not there any more and could not be looked at goes to UNSURE, which is kept from one call
+ * to the next (empty at first): it is told as gone once it can be. */
+void check_report_changes(const struct check_report *before, const struct check_report *now,
+			  struct check_report *unsure,
+			  void (*each)(const struct check_finding *f, bool appeared, void *data),
+			  void *data);
+
 /* ---- the posture ---- */
 
 /*

@@ -13,10 +13,13 @@
 #include <linux/magic.h>
 #include <linux/xfrm.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "netns.h"
@@ -368,6 +371,72 @@ static void test_control_group(void **state)
 	assert_true(!found || strcmp(found, ID) != 0);
 }
 
+/* A process called like the engine, in the group of PROCS (NULL: in that of the tests), until it is killed; whether it is. */
+static pid_t start_dockerd(const char *procs, bool *ret_is)
+{
+	int ready[2];
+	char byte = 0;
+	pid_t child;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, "dockerd");
+		byte = !procs || put(procs, "0") ? 'y' : 'n';
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	*ret_is = read(ready[0], &byte, 1) == 1 && byte == 'y';
+	close(ready[0]);
+	return child;
+}
+
+static const json_t *program_of(const json_t *doc, pid_t pid)
+{
+	const json_t *list = json_object_get(doc, "programs");
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (json_integer_value(json_object_get(json_array_get(list, i), "pid")) == pid)
+			return json_array_get(list, i);
+	return NULL;
+}
+
+static void stop(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* What a container's process calls itself, and what files it has, says nothing of the engine. */
+static void test_a_container_is_no_engine(void **state)
+{
+	const char *root = groups();
+	CLEANUP_FREE char *before = root ? own_group(root) : NULL;
+	CLEANUP_FREE char *folder = mem_printf("%s/docker-" ID ".scope", root ? root : "");
+	CLEANUP_FREE char *procs = mem_printf("%s/cgroup.procs", folder);
+	CLEANUP_JSON json_t *doc = NULL;
+	pid_t engine, container;
+	bool is, is_within;
+
+	(void)state;
+	if (getuid() != 0 || !before || mkdir(folder, 0755) < 0)
+		skip();
+	engine = start_dockerd(NULL, &is);
+	container = start_dockerd(procs, &is_within);
+	doc = host_posture(NULL, NULL);
+	stop(engine);
+	stop(container);
+	rmdir(folder);
+	assert_true(is && is_within);
+	assert_non_null(json_object_get(program_of(doc, engine), "flags"));
+	assert_non_null(program_of(doc, container));
+	assert_null(json_object_get(program_of(doc, container), "flags"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +445,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_opened_before, netns_enter, netns_leave),
 		cmocka_unit_test_setup_teardown(test_ipsec, netns_enter, netns_leave),
 		cmocka_unit_test_setup_teardown(test_control_group, netns_enter, netns_leave),
+		cmocka_unit_test_setup_teardown(test_a_container_is_no_engine, netns_enter,
+						netns_leave),
 	};
 
 	/* 77 is a skipped test to meson. */

@@ -222,13 +222,13 @@ def test_the_swarm_itself(swarm: Swarm, guard: Quaywall, tmp_path: Path) -> None
     assert of_swarm(Quaywall(swarm.worker, tmp_path / "w")) == set()
     self = swarm.manager.docker("info", "-f", "{{.Swarm.NodeID}}")
     try:
-        swarm.manager.docker("swarm", "update", "--autolock=true", "--cert-expiry", "10000h")
-        swarm.manager.docker("node", "update", "--availability", "drain", self)
+        swarm.update("swarm", "--autolock=true", "--cert-expiry", "10000h")
+        swarm.update("node", "--availability", "drain", self)
         # The certificate of before, made for a shorter time, is none that was not renewed.
         assert of_swarm(guard) == {number, ("swarm-certificate-validity", "low", "swarm")}
     finally:
-        swarm.manager.docker("swarm", "update", "--autolock=false", "--cert-expiry", "2160h")
-        swarm.manager.docker("node", "update", "--availability", "active", self)
+        swarm.update("swarm", "--autolock=false", "--cert-expiry", "2160h")
+        swarm.update("node", "--availability", "active", self)
 
 
 def of_swarm(q: Quaywall) -> set[tuple[str, str, str]]:

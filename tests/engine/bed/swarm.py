@@ -60,6 +60,18 @@ class Swarm:
         until(lambda: key in (self.inspect(self.manager, name)["Options"] or {}), 10, f"{name} has an identifier")
         return int(self.inspect(self.manager, name)["Options"][key])
 
+    def update(self, what: str, *argv: str) -> None:
+        """Of `swarm` or `node`. The engine refuses an update of an object that the swarm itself has changed since the client read it."""
+        end = time.monotonic() + 20
+        while True:
+            try:
+                self.manager.docker(what, "update", *argv)
+                return
+            except CommandError as why:
+                if "update out of sequence" not in str(why) or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
     @staticmethod
     def inspect(engine: PrivateEngine, network: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(engine.docker("network", "inspect", network))[0]

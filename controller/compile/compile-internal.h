@@ -25,10 +25,17 @@ struct cataloged {
 struct catalog {
 	struct cataloged *items;
 	size_t len, cap;
+	bool names_project; /* some selector can mean other projects than the instance's */
 };
 
 struct index_list {
 	size_t *items;
+	size_t len, cap;
+};
+
+/* The atoms that select an endpoint, ascending: few of the many that there are. */
+struct signature {
+	uint32_t *items;
 	size_t len, cap;
 };
 
@@ -70,8 +77,16 @@ static inline bool cause_is_set(const struct cause *cause)
 
 enum direction { DIR_INGRESS, DIR_EGRESS };
 
+/* What makes two endpoints one identity. */
+struct identity_key {
+	bool managed; /* its endpoints are on a managed network */
+	char *title;  /* for people */
+	struct signature signature;
+};
+
 struct identity {
 	struct compile_identity public;
+	struct identity_key key;
 	char *name;		   /* a valid, unique nft identifier */
 	bool managed;		   /* its endpoints are on a managed network */
 	bool refuses;		   /* some flow of it can be refused, in either direction */
@@ -113,7 +128,6 @@ struct compiled {
 		size_t len, cap;
 	} projects;
 	size_t natoms;
-	uint8_t *atoms;		     /* nendpoints x natoms */
 	struct index_list *selected; /* for each atom: the identities that it selects */
 
 	size_t *owner; /* for each endpoint: the container whose labels count, or MODEL_NONE */
@@ -150,17 +164,34 @@ bool instance_governs(const struct compiled *c, const struct instance *in, size_
 bool glob_match(const char *pattern, const char *text);
 bool glob_is_plain(const char *pattern);
 
+/* instances.c */
+void instances_build(struct compiled *c);
+size_t catalog_find(const struct catalog *catalog, const struct selector *s); /* its place */
+
+/* signature.c */
+size_t atom_of(const struct compiled *c, const struct instance *in, const struct selector *s);
+size_t atom_of_governing(const struct compiled *c, const struct instance *in);
+struct signature signature_find(const struct compiled *c, size_t endpoint); /* the caller's */
+bool signature_has(const struct signature *s, size_t atom);
+int signature_compare(const struct signature *a, const struct signature *b);
+/* The same for the same documents, whatever else runs. */
+uint32_t signature_hash(const struct compiled *c, const struct identity *id);
+
 /* identity.c */
 void identities_build(struct compiled *c);
+struct identity_key identity_key_of(const struct compiled *c, size_t endpoint);
+void identity_key_done(struct identity_key *key);
+/* Managed ones first. */
+int identity_key_compare(const struct identity_key *a, const struct identity_key *b);
 bool identity_selected(const struct compiled *c, const struct instance *in,
 		       const struct selector *s, const struct identity *id);
+bool endpoint_selected(const struct compiled *c, const struct instance *in,
+		       const struct selector *s, size_t endpoint);
 /* The identities that a selector of the instance's rules selects. */
 const struct index_list *selected_identities(const struct compiled *c, const struct instance *in,
 					     const struct selector *s);
 bool identity_governed(const struct compiled *c, const struct instance *in,
 		       const struct identity *id);
-bool endpoint_selected(const struct compiled *c, const struct instance *in,
-		       const struct selector *s, size_t endpoint);
 
 /* rules.c */
 void rules_build(struct compiled *c);

@@ -12,6 +12,7 @@ struct compiled *compile_new(const struct settings *settings, const struct polic
 	c->policies = policies;
 	c->model = model;
 	ends_build(c);
+	instances_build(c);
 	identities_build(c);
 	extra_build(c, p);
 	rules_build(c);
@@ -25,6 +26,7 @@ struct compiled *compile_new(const struct settings *settings, const struct polic
 static void identity_done(struct identity *id)
 {
 	free(id->name);
+	identity_key_done(&id->key);
 	free(id->members.items);
 	ranges_done(&id->extra);
 	for (enum direction dir = DIR_INGRESS; dir <= DIR_EGRESS; dir++) {
@@ -51,7 +53,6 @@ void compile_free(struct compiled *c)
 	for (size_t i = 0; c->selected && i < c->natoms; i++)
 		free(c->selected[i].items);
 	free(c->selected);
-	free(c->atoms);
 	free(c->owner);
 	free(c->owned);
 	free(c->next_owned);

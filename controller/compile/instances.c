@@ -1,0 +1,121 @@
+#include "compile-internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quaywall/mem.h"
+
+/* ---- catalogs: the selectors of each document ---- */
+
+static int compare_cataloged(const void *a, const void *b)
+{
+	const struct cataloged *x = a, *y = b;
+
+	return (x->selector > y->selector) - (x->selector < y->selector);
+}
+
+/* Also one in `not`, or of a group, may be another one than the instance's. */
+static bool names_project(const struct selector *s)
+{
+	if (s->kind == SELECTOR_PROJECT || s->kind == SELECTOR_GROUP)
+		return true;
+	for (size_t i = 0; i < s->nchildren; i++) {
+		if (names_project(s->children[i]))
+			return true;
+	}
+	return false;
+}
+
+static void catalog_peers(struct catalog *catalog, const struct policy_peer *peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct cataloged entry = {peers[i].selector, catalog->len};
+
+		if (peers[i].kind != PEER_SELECTOR)
+			continue;
+		MEM_PUSH(catalog, entry);
+		catalog->names_project |= names_project(entry.selector);
+	}
+}
+
+static void catalog_build(struct catalog *catalog, const struct policy_document *doc)
+{
+	for (size_t i = 0; i < doc->nrules; i++) {
+		catalog_peers(catalog, doc->rules[i].from, doc->rules[i].nfrom);
+		catalog_peers(catalog, doc->rules[i].to, doc->rules[i].nto);
+	}
+	if (catalog->len)
+		qsort(catalog->items, catalog->len, sizeof(*catalog->items), compare_cataloged);
+}
+
+size_t catalog_find(const struct catalog *catalog, const struct selector *s)
+{
+	struct cataloged key = {.selector = s};
+	const struct cataloged *found = bsearch(&key, catalog->items, catalog->len,
+						sizeof(*catalog->items), compare_cataloged);
+
+	assert(found);
+	return found->place;
+}
+
+/* ---- instances ---- */
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void find_projects(struct compiled *c)
+{
+	const struct model *m = c->model;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->ncontainers; i++) {
+		const char *project = model_container_project(&m->containers[i]);
+
+		if (project)
+			MEM_PUSH(&c->projects, mem_strdup(project));
+	}
+	if (!c->projects.len)
+		return;
+	qsort(c->projects.items, c->projects.len, sizeof(*c->projects.items), compare_strings);
+	for (size_t i = 0; i < c->projects.len; i++) {
+		if (kept && !strcmp(c->projects.items[kept - 1], c->projects.items[i]))
+			free(c->projects.items[i]);
+		else
+			c->projects.items[kept++] = c->projects.items[i];
+	}
+	c->projects.len = kept;
+}
+
+static void add_instance(struct compiled *c, size_t document, const char *scope)
+{
+	struct instance in = {
+		.public = {.document = &c->policies->documents[document], .scope = scope},
+		.document = document,
+		.first_atom = c->natoms,
+	};
+
+	MEM_PUSH(&c->instances, in);
+	c->natoms += c->catalogs[document].len + 1; /* the last one: whether it governs */
+}
+
+void instances_build(struct compiled *c)
+{
+	find_projects(c);
+	c->catalogs = mem_new(c->policies->ndocuments, sizeof(*c->catalogs));
+	for (size_t d = 0; d < c->policies->ndocuments; d++) {
+		const struct policy_document *doc = &c->policies->documents[d];
+
+		catalog_build(&c->catalogs[d], doc);
+		if (!doc->is_template) {
+			add_instance(c, d, doc->scope);
+			continue;
+		}
+		for (size_t i = 0; i < c->projects.len; i++) {
+			if (glob_match(doc->scope, c->projects.items[i]))
+				add_instance(c, d, c->projects.items[i]);
+		}
+	}
+}

@@ -191,6 +191,8 @@ int daemon_flush(struct daemon *d, struct error *err);
 /* To be called behind a transaction that brought W into the kernel. */
 void daemon_schedule_cut(struct daemon *d, const struct world *w,
 			 const struct kernel_change *change);
+/* Has the flows looked through as soon as may be, and once more behind that. */
+void daemon_cut_soon(struct daemon *d);
 void daemon_cut_due(void *data);
 
 /* ---- seen.c ---- */

@@ -2,7 +2,8 @@
  * flows: when the flows that exist are looked through for those that the rules in force refuse.
  *
  * At once behind the transaction, so that no flow outlives the rule that refuses it; and once more a moment
- * later, for a packet that had passed the old rules then, and was not in conntrack yet. What comes in bursts is
+ * later, for a packet that had passed the old rules then, and was not in conntrack yet. Of a container that goes, at
+ * once is what handover.c does, where no other flow is refused for it. What comes in bursts is
  * looked through in turns: the longer one takes, the longer the rest behind it.
  */
 #include "daemon.h"
@@ -22,19 +23,32 @@ static bool can_refuse(const struct daemon *d, const struct world *w,
 	/* Nobody knows whether the run that made the table came to it. */
 	if (!d->looked)
 		return true;
-	return change->steps && (change->tightens || w->policies != d->world.policies ||
-				 compile_endpoint_tightens(w->compiled));
+	return change->steps &&
+	       (change->tightens == TIGHTENS_ANY || w->policies != d->world.policies ||
+		compile_endpoint_tightens(w->compiled));
+}
+
+/* In MS, or when the rest is over. */
+static void look_in(struct daemon *d, uint64_t ms)
+{
+	uint64_t now = loop_now(), rest = d->cut_rest > now ? d->cut_rest - now : 0;
+
+	loop_timer_hasten(&d->cut_timer, rest > ms ? rest : ms);
+}
+
+void daemon_cut_soon(struct daemon *d)
+{
+	d->second_look = true;
+	look_in(d, 0);
 }
 
 void daemon_schedule_cut(struct daemon *d, const struct world *w,
 			 const struct kernel_change *change)
 {
-	uint64_t now = loop_now();
-
-	if (!can_refuse(d, w, change))
-		return;
-	d->second_look = true;
-	loop_timer_hasten(&d->cut_timer, d->cut_rest > now ? d->cut_rest - now : 0);
+	if (can_refuse(d, w, change))
+		daemon_cut_soon(d);
+	else if (change->tightens == TIGHTENS_LEFT)
+		look_in(d, SECOND_MS);
 }
 
 static void failed(struct daemon *d, const struct error *err)

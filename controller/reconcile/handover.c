@@ -83,9 +83,11 @@ static void end_flows(struct daemon *d, struct ranges *gone)
 
 	if (r == 0)
 		r = flow_delete(d->flows, &doomed, &n, &err);
-	if (r < 0)
+	if (r < 0) {
 		log_line(LOG_LEVEL_ERROR, "flows of a container that has gone may go on", "cause",
 			 error_text(&err), NULL);
+		daemon_cut_soon(d);
+	}
 	d->flows_cut += n;
 	snprintf(text, sizeof(text), "%zu", n);
 	log_line(LOG_LEVEL_DEBUG, "flows of containers that have gone", "flows", text, NULL);
@@ -114,7 +116,9 @@ int daemon_apply_model(struct daemon *d, const struct world *next, struct error 
 	    compile_needs_bridge_filter(d->world.compiled))
 		handover_find(d->world.model, next->model, &gone);
 	between = gone.len ? handover_between(next->model, &gone) : NULL;
+	d->kernel.left = gone.len ? &gone : NULL;
 	r = between ? apply_between(d, next, between, err) : daemon_apply(d, next, err);
+	d->kernel.left = NULL;
 	if (r == 0 && gone.len)
 		end_flows(d, &gone);
 	return r == 0 && between ? daemon_apply(d, next, err) : r;

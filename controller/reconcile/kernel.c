@@ -79,28 +79,6 @@ static bool is_stale(int r)
 	return r == -EBUSY || r == -ENOENT || r == -EEXIST;
 }
 
-/* Whether elements that come into the set can only let more pass: an endpoint's address was unknown and
- * refused before (where not, compile_endpoint_tightens() says so), an allowed peer was not, and `ends` lets ICMP's
- * errors pass. What comes into another set may refuse what passed: a published port that docker-proxy serves was nobody's
- * until it was known. Identities' names, which may hold dots too, stand before the last dot. */
-static bool only_opens(const struct ruleset_set *s)
-{
-	const char *kind = strrchr(s->name, '.');
-
-	/* By a port itself, past its bridge, no flow comes. */
-	return !strncmp(s->name, "endpoints_", strlen("endpoints_")) ||
-	       !strncmp(s->name, "ends", strlen("ends")) || !strcmp(s->name, "ports") ||
-	       (kind && !strncmp(kind, ".allow", strlen(".allow")));
-}
-
-static bool tightens(const struct ruleset_diff *d)
-{
-	for (size_t i = 0; i < d->len; i++)
-		if (d->items[i].kind != CHANGE_ADD_ELEMENTS || !only_opens(d->items[i].set))
-			return true;
-	return false;
-}
-
 /* One of the tables, and what it is to become. */
 struct part {
 	uint8_t family;
@@ -115,6 +93,7 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 	struct ruleset_diff diffs[PARTS] = {0};
 	struct nft_change changes[PARTS] = {0};
 	struct kernel_change done = {0};
+	enum tightens tightens;
 	size_t len = 0;
 	int r;
 
@@ -127,7 +106,8 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 		if (wanted)
 			ruleset_compare(k->blind ? NULL : have, wanted, &diffs[i]);
 		done.steps += wanted ? diffs[i].len : 1;
-		done.tightens |= parts[i].family == NFPROTO_INET && tightens(&diffs[i]);
+		tightens = parts[i].family == NFPROTO_INET ? tightens_of(&diffs[i], k->left) : 0;
+		done.tightens = tightens > done.tightens ? tightens : done.tightens;
 		changes[len++] = (struct nft_change) {QUAYWALL_TABLE, parts[i].family, wanted,
 						      wanted && !k->blind ? &diffs[i] : NULL};
 	}

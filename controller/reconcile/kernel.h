@@ -9,6 +9,7 @@
 #include "quaywall/error.h"
 #include "quaywall/nft.h"
 #include "quaywall/ruleset.h"
+#include "tightens.h"
 
 struct kernel {
 	struct nft *nft;
@@ -18,7 +19,9 @@ struct kernel {
 	struct ruleset *bridge;	 /* `bridge quaywall`, likewise */
 	char *bridge_error;	 /* why that is not what is wanted, or NULL */
 	unsigned long transactions;
-	unsigned long restored; /* of these, how many found the tables changed by others */
+	unsigned long restored;	   /* of these, how many found the tables changed by others */
+	const struct ranges *left; /* addresses whose flows the caller ends behind what is applied
+				      now, or NULL. He sets it, and takes it back. */
 	bool blind; /* the tables cannot be read, as others write all the time: what is applied now
 		       replaces them whole. The caller sets it, and takes it back. */
 };
@@ -31,8 +34,8 @@ struct kernel_wanted {
 
 /* What a kernel_apply() did. */
 struct kernel_change {
-	size_t steps;  /* 0: nothing was to do */
-	bool tightens; /* more than elements were added: existing flows may be refused now */
+	size_t steps; /* 0: nothing was to do */
+	enum tightens tightens;
 };
 
 int kernel_open(struct kernel *k, bool owner, struct error *err);

@@ -154,6 +154,8 @@ def sent_figures(found: list[tuple[Costs, Costs]], large: str) -> list[Figure]:
         counts = {k: max(getattr(s, k) for s in few + many) for k in kinds}
         counts["transactions"] = max(s.transactions for s in many)
         walks = [float(s.walks) for s in many]
+        # One ends its flows, and one, a moment later, is for what was on its way then.
+        assert max(walks) <= (0, 2)[i], counts
         figures.append(Figure(f"dumps and walks, a container that {what}, at {large}", "", walks, 0, counts))
     return figures
 

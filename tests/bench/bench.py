@@ -1,6 +1,6 @@
 """What quaywall costs: each figure a share or a ratio of one run, beside what it is held against.
 
-    bench.py [--smoke] [--json FILE] [NAME...]
+    bench.py [--smoke] [--json FILE] [--keep FOLDER] [NAME...]
 
 QUAYWALL_BUILD names the build folder. --smoke: small sizes, which see that the benchmarks work and that the packets
 arrived; no figure is held against anything then. README.md says what each figure means.
@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -175,9 +175,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What quaywall costs.")
     parser.add_argument("--smoke", action="store_true", help="small, and nothing is held against a limit")
     parser.add_argument("--json", metavar="FILE", help="the figures, with every round")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="for what valgrind counted, function by function")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
     options = parser.parse_args()
-    size = SMOKE if options.smoke else FULL
+    size = replace(SMOKE if options.smoke else FULL, keep=options.keep)
     figures: list[Figure] = []
     for name in options.names or BENCHMARKS:
         for figure in BENCHMARKS[name](size):

@@ -4,10 +4,12 @@ of their own, as a bridge has 1,023 ports at most. Each has its pair of veths, a
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import subprocess
+import tempfile
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 
 from bed import Bed, container, endpoint, eventually, long_id
 from engine import Container, Network, container_event, network_event
@@ -23,6 +25,17 @@ allow:
   - {from: {service: web}, to: {service: db}, ports: [5432]}
   - {from: {service: worker}, to: {service: db}, ports: [5432]}
 """
+
+
+@contextlib.contextmanager
+def quiet_folder() -> Iterator[None]:
+    """For the bed's files. The folders above the policies are watched too (watchdir.c), so each file that somebody made in
+    /tmp would wake the daemon."""
+    tempfile.tempdir = "/run"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
 
 
 def mac(address: str) -> str:
@@ -104,19 +117,20 @@ class Crowd(Bed):
     def plug_next(self) -> None:
         self.plug([self.next_address()])
 
-    def announce(self) -> tuple[Container, str]:
-        """What the engine tells of a container that starts, in its order."""
+    def announce(self, service: str = "worker", ports: Iterable[int] = ()) -> tuple[Container, str]:
+        """What the engine tells of a container that starts, in its order. PORTS are published."""
         address = self.next_address()
         self.came += 1
-        c = container("shop", "worker", 900_000 + self.came)
+        c = container("shop", service, 900_000 + self.came)
+        c.ports = [{"IP": "0.0.0.0", "PrivatePort": p, "PublicPort": p, "Type": "tcp"} for p in ports]
         self.engine.add(c, self.front, endpoint(c, address))
         self.engine.emit(network_event("connect", self.front, c.id), container_event("start", c))
         return c, address
 
-    def come(self) -> tuple[Container, str]:
+    def come(self, service: str = "worker", ports: Iterable[int] = ()) -> tuple[Container, str]:
         """One more, in front."""
         self.plug_next()
-        return self.announce()
+        return self.announce(service, ports)
 
     def go(self, c: Container, address: str) -> None:
         self.engine.emit(container_event("die", c))
@@ -136,11 +150,11 @@ class Crowd(Bed):
     def assert_known(self, address: str, known: bool = True) -> None:
         assert eventually(lambda: self.knows(address) == known, 300), (address, known, self.daemon.log_text()[-2000:])
 
-    def cpu_ns(self) -> int:
-        """Computed by all threads that are there, to the nanosecond."""
+    def cpu_ns(self, threads: int | None = None) -> int:
+        """Computed by all threads that are there, or by the first so many, to the nanosecond."""
         assert self.process
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(p.read_text().split()[0]) for p in tasks)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        return sum(int((tasks / str(t) / "schedstat").read_text().split()[0]) for t in self.threads()[:threads])
 
     def threads(self) -> list[int]:
         """Of the daemon, the first its main one, the second the engine's; then those of a moment."""

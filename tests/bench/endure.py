@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
-import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 from bed import endpoint, eventually
-from crowd import Crowd
+from crowd import Crowd, quiet_folder
 from engine import container_event, network_event
 from figures import Figure, Size
 from place import DIES_WITH_US
@@ -112,17 +110,6 @@ def switches(pid: int) -> int:
         m = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", path.read_text(), re.M)
         found += int(m[1]) if m else 0
     return found
-
-
-@contextlib.contextmanager
-def quiet_folder() -> Iterator[None]:
-    """For the bed's files. The folders above the policies are watched too (watchdir.c), so each file that somebody made in
-    /tmp would wake the daemon."""
-    tempfile.tempdir = "/run"
-    try:
-        yield
-    finally:
-        tempfile.tempdir = None
 
 
 def idle(size: Size) -> list[Figure]:

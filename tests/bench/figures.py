@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable
 
 
@@ -45,6 +46,7 @@ class Size:
     elements: int  # of policies, there
     rules: int  # that a user would write one after the other, at the large end
     requests: int  # connections that are made, used and closed, in a round
+    keep: Path | None = None  # a folder for what valgrind counted
 
 
 FULL = Size(

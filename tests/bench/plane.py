@@ -3,161 +3,197 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import shutil
 import statistics
 import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Callable
+from pathlib import Path
+from typing import Any, Callable, Iterator
 
-from crowd import Crowd
+from answers import Answers
+from crowd import Crowd, quiet_folder
 from engine import Container
 from figures import Figure, Size, ratios
-from tracing import Instructions, Netlink, Sent, start_counted
+from tracing import ENGINE, MAIN, Instructions, Netlink, Sent, start_counted
 
-FEW, MANY = 10, 1000
-SETTLE = 2.5  # s; an event is followed by a second look after 1 s (follow.c), and its checks begin as long after
-BRIEF = 1.2
-LISTING = r"^/containers/json\?all=1$"
-Come = tuple[Container, str]
+FEW = 10
+SECOND_LOOK = 1.2  # s; an event is followed by a second look after 1 s (follow.c)
+CHECKS_BEGIN = 2.5  # s after a start; then they rest for 50 times as long as they took (checking.c)
+QUIET = 0.4  # s, in which neither the daemon nor the engine does anything: then it is done
+TRIES = 8
+# What comes, beside containers of the services that are there: its name in figures, and what the engine tells of it.
+KINDS: dict[str, dict[str, Any]] = {
+    "container": {},
+    "first of a service": {"service": "extra"},
+    "container with a port": {"ports": [8080]},
+}
+Event = tuple[str, str]  # a kind, and "comes" or "goes"
 
 
 @dataclass
 class Costs:
     """Of each event, in one crowd."""
 
-    instructions: list[float] = field(default_factory=list)
-    sent: list[Sent] = field(default_factory=list)
+    instructions: dict[Event, list[float]] = field(default_factory=lambda: defaultdict(list))
+    own: dict[Event, list[float]] = field(default_factory=lambda: defaultdict(list))  # the main thread's
+    sent: dict[Event, list[Sent]] = field(default_factory=lambda: defaultdict(list))
 
 
-def settled(crowd: Crowd, address: str, known: bool) -> None:
-    crowd.assert_known(address, known)
-    rest(crowd)
+class Stage:
+    """A crowd whose daemon runs, and what is measured of it."""
+
+    def __init__(self, crowd: Crowd, answers: Answers) -> None:
+        self.crowd = crowd
+        self.answers = answers
+        self.costs = Costs()
+
+    def rest(self, least: float = SECOND_LOOK) -> None:
+        """Until nothing more comes of an event, however slow the daemon is just now."""
+        time.sleep(least)
+        end = time.monotonic() + 600
+        before, since = -1, time.monotonic()
+        while time.monotonic() < since + QUIET:
+            now = self.crowd.cpu_ns(2)
+            if now != before or self.answers.running:
+                before, since = now, time.monotonic()
+            assert since < end, "the daemon does not rest"
+            time.sleep(0.05)
+
+    def unchecked(self) -> None:
+        """Until the thread that runs the checks, if there is one, has ended."""
+        end = time.monotonic() + 600
+        while len(self.crowd.threads()) > 2:
+            assert time.monotonic() < end, "the checks do not end"
+            time.sleep(0.1)
+
+    def cause(self, event: Event, here: list[tuple[Container, str]]) -> None:
+        """The event, and all that it brings about."""
+        kind, way = event
+        if way == "comes":
+            here.append(self.crowd.come(**KINDS[kind]))
+        else:
+            self.crowd.go(*here[-1])
+        self.crowd.assert_known(here[-1][1], way == "comes")
+        self.rest()
 
 
-def rest(crowd: Crowd) -> None:
-    """Until nothing more comes of an event, however slow the daemon is just now."""
-    time.sleep(BRIEF)
-    before = -1.0
-    while crowd.total >= MANY and crowd.cpu() > before + 0.05:
-        before = crowd.cpu()
-        time.sleep(SETTLE)
-
-
-def come_and_go(crowd: Crowd, measure: Callable[[Callable[[], None]], None]) -> None:
-    """Twice an event that is measured: one that comes, and the same that goes."""
-    here: list[Come] = []
-
-    def come() -> None:
-        here.append(crowd.come())
-        settled(crowd, here[0][1], True)
-
-    def go() -> None:
-        crowd.go(*here[0])
-        settled(crowd, here[0][1], False)
-
-    measure(come)
-    measure(go)
-
-
-def sends(crowd: Crowd, rounds: int) -> tuple[Costs, Costs]:
-    both = (Costs(), Costs())
-
-    def measure(work: Callable[[], None]) -> None:
-        with Netlink(crowd) as trace:
-            work()
-        costs = both[sum(len(c.sent) for c in both) % 2]
-        costs.sent.append(trace.sent())
-
-    for _ in range(rounds):
-        come_and_go(crowd, measure)
-    return both
-
-
-def executes(crowd: Crowd, rounds: int) -> tuple[Costs, Costs]:
-    """Without the minute's listing, which may fall into an event's time: what one costs is taken off."""
-    both = (Costs(), Costs())
-    counter = Instructions(crowd)
-    rest(crowd)
-    listing = listing_of(crowd, counter)
-
-    def measure(work: Callable[[], None]) -> None:
-        counter.dump()
-        began, listed = time.monotonic(), 0
+def send(stage: Stage, event: Event, work: Callable[[], None]) -> bool:
+    with Netlink(stage.crowd) as trace:
         work()
-        found = counter.count()
-        listed = crowd.engine.asked(LISTING, since=began)
-        costs = both[sum(len(c.instructions) for c in both) % 2]
-        costs.instructions.append(found - listed * listing)
-
-    for _ in range(rounds):
-        come_and_go(crowd, measure)
-    return both
+    stage.costs.sent[event].append(trace.sent())
+    return True
 
 
-def listing_of(crowd: Crowd, counter: Instructions) -> int:
-    """What the engine's thread executes for one: until the next has come, and gone by."""
-    if crowd.total < MANY:
-        return 0  # hardly any falls into so short a time, and it is short itself
-    counter.dump()
-    before = crowd.engine.asked(LISTING)
-    while crowd.engine.asked(LISTING) == before:
-        time.sleep(1)
-    rest(crowd)
-    return counter.count()
+def execute(keep: Path | None, stage: Stage, event: Event, work: Callable[[], None]) -> bool:
+    """False where the checks began meanwhile, for which the main thread has its part to do."""
+    with stage.answers.gathered(), Instructions(stage.crowd) as count:
+        work()
+    if keep:
+        for file in count.files:
+            shutil.copy(file, keep / f"{stage.crowd.total}.{'.'.join(event).replace(' ', '-')}.{file.name}")
+    if count.others:
+        return False
+    stage.costs.instructions[event].append(count.of(MAIN, ENGINE))
+    stage.costs.own[event].append(count.of(MAIN))
+    return True
 
 
-def flat(size: Size) -> list[Figure]:
-    """Ten containers, and the large number, side by side; first what is sent, then, in a daemon that valgrind runs, what is
-    executed."""
-    large = size.endpoints if not size.smoke else 30
+def each(stage: Stage, rounds: int, size: Size, measure: Callable[[Stage, Event, Callable[[], None]], bool]) -> None:
+    """Twice an event of each kind that is measured, in each round: one that comes, and the same that goes."""
+    for kind in kinds(size):
+        done = {"comes": 0, "goes": 0}
+        for _ in range(rounds * TRIES):
+            here: list[tuple[Container, str]] = []
+            for way in done:
+                stage.unchecked()
+                stage.rest(0)
+                done[way] += measure(stage, (kind, way), functools.partial(stage.cause, (kind, way), here))
+            if min(done.values()) >= rounds:
+                break
+        assert min(done.values()) >= rounds, f"the checks were always in between: {done}"
+
+
+def kinds(size: Size) -> list[str]:
+    return list(KINDS)[: 1 if size.smoke else None]
+
+
+def events(size: Size) -> list[Event]:
+    return [(kind, way) for kind in kinds(size) for way in ("comes", "goes")]
+
+
+@contextlib.contextmanager
+def stages(size: Size) -> Iterator[list[Stage]]:
+    """Ten containers, and the large number."""
     with contextlib.ExitStack() as stack:
-        crowds = [stack.enter_context(Crowd(n)) for n in (FEW, large)]
-        found = []
-        for crowd in crowds:
-            crowd.start()
-            time.sleep(BRIEF)
-            found.append(sends(crowd, size.rounds))
-            crowd.stop()
-        figures = sent_figures(found, f"{large:,}")
-        found = []
-        for crowd in crowds:
-            start_counted(crowd)
-            # A count, of which every round gives nearly the same, and of the large one slow.
-            found.append(executes(crowd, 1 if size.smoke else 2))
-    return figures + instruction_figures(found, f"{large:,}")
+        stack.enter_context(quiet_folder())
+        crowds = [stack.enter_context(Crowd(n)) for n in (FEW, size.endpoints if not size.smoke else 30)]
+        yield [Stage(c, Answers(c)) for c in crowds]
 
 
-def instruction_figures(found: list[tuple[Costs, Costs]], large: str) -> list[Figure]:
+def side_by_side(found: list[Stage], work: Callable[[Stage], None]) -> tuple[Costs, Costs]:
+    with ThreadPoolExecutor(len(found)) as pool:
+        list(pool.map(work, found))
+    return found[0].costs, found[1].costs
+
+
+def sends(size: Size) -> list[Figure]:
+    def work(stage: Stage) -> None:
+        stage.crowd.start()
+        stage.rest()
+        each(stage, 1 if size.smoke else 3, size, send)
+        stage.crowd.stop()
+
+    with stages(size) as found:
+        return sent_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
+
+
+def executes(size: Size) -> list[Figure]:
+    """In a daemon that valgrind runs. The figures of one round and of the next are nearly the same, and a round of the large
+    one takes minutes."""
+
+    def work(stage: Stage) -> None:
+        start_counted(stage.crowd)
+        stage.rest(CHECKS_BEGIN)
+        each(stage, 1 if size.smoke or stage.crowd.total > FEW else 3, size, functools.partial(execute, size.keep))
+
+    with stages(size) as found:
+        return instruction_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
+
+
+def instruction_figures(those: list[Event], few: Costs, many: Costs, large: str) -> list[Figure]:
     figures = []
-    for i, what in enumerate(("comes", "goes")):
-        few, many = found[0][i].instructions, found[1][i].instructions
-        assert min(few) > 1000 and min(many) > 1000, (few, many)
-        counts = {"at 10": int(statistics.median(few)), f"at {large}": int(statistics.median(many))}
-        figures.append(Figure(f"instructions, a container that {what}, at {large} / at 10", "x", ratios(many, few), 1.1))
-        figures.append(
-            Figure(f"instructions, a container that {what}, at {large}", "k", [n / 1000 for n in many], 100, counts)
-        )
+    for event in those:
+        a, b = statistics.median(many.instructions[event]), statistics.median(few.instructions[event])
+        assert min(a, b) > 100_000, (event, few, many)
+        counts = {"at 10": int(b), f"at {large}": int(a), "the main thread's": int(statistics.median(many.own[event]))}
+        name = f"instructions, {' that '.join(event)}, at {large}"
+        figures.append(Figure(f"{name} / at 10", "x", [n / b for n in many.instructions[event]], 1.1))
+        figures.append(Figure(name, "k", [n / 1000 for n in many.instructions[event]], 100, counts))
     return figures
 
 
-def sent_figures(found: list[tuple[Costs, Costs]], large: str) -> list[Figure]:
+def sent_figures(those: list[Event], few: Costs, many: Costs, large: str) -> list[Figure]:
     figures = []
-    for i, what in enumerate(("comes", "goes")):
-        few, many = found[0][i].sent, found[1][i].sent
-        assert all(s.transactions for s in few + many), "an event without a transaction"
-        assert not any(s.rule_dumps for s in few + many), "an event for which rules were read"
+    for event in those:
+        small, big = few.sent[event], many.sent[event]
+        assert all(s.transactions for s in small + big), "an event without a transaction"
+        assert not any(s.rule_dumps for s in small + big), "an event for which rules were read"
+        what = " that ".join(event)
         for unit in ("messages", "bytes"):
-            a, b = ([float(getattr(s, unit)) for s in side] for side in (many, few))
+            a, b = ([float(getattr(s, unit)) for s in side] for side in (big, small))
             counts = {"at 10": statistics.median(b), f"at {large}": statistics.median(a)}
-            name = f"netlink {unit}, a container that {what}, at {large} / at 10"
-            figures.append(Figure(name, "x", ratios(a, b), 1.1, counts))
+            figures.append(Figure(f"netlink {unit}, {what}, at {large} / at 10", "x", ratios(a, b), 1.1, counts))
         kinds = ("rule_dumps", "flow_walks", "link_dumps")
-        counts = {k: max(getattr(s, k) for s in few + many) for k in kinds}
-        counts["transactions"] = max(s.transactions for s in many)
-        walks = [float(s.walks) for s in many]
-        # One ends its flows, and one, a moment later, is for what was on its way then.
-        assert max(walks) <= (0, 2)[i], counts
-        figures.append(Figure(f"dumps and walks, a container that {what}, at {large}", "", walks, 0, counts))
+        walked = {k: max(getattr(s, k) for s in small + big) for k in kinds}
+        walked["transactions"] = max(s.transactions for s in big)
+        walks = [float(s.walks) for s in big]
+        if event[0] == "container":  # one ends its flows, and one, a moment later, is for what was on its way then
+            assert max(walks) <= (2 if event[1] == "goes" else 0), walked
+        figures.append(Figure(f"dumps and walks, {what}, at {large}", "", walks, 0, walked))
     return figures
 
 
-BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {"update": flat}
+BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {"update": sends, "instructions": executes}

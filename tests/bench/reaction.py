@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from answers import Answers
 from bed import within
 from crowd import Crowd
-from engine import Connection, Request
 from figures import Figure, Size
 from place import Namespace
 from tracing import Netlink
@@ -24,29 +24,6 @@ NETFILTER, NFT_GROUP = 12, 7
 ADD_MEMBERSHIP, SOL_NETLINK = 1, 270
 REST = 1.3  # s, by which the second look is over too
 FAMILIES = ("inet", "bridge")
-
-
-class Answers:
-    """When the engine was busy with a request, as it tells itself."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self.spans: list[tuple[float, float]] = []
-        self._answer = crowd.engine._answer  # pylint: disable=protected-access
-        setattr(crowd.engine, "_answer", self.timed)
-
-    def timed(self, c: Connection, request: Request) -> None:
-        began = time.monotonic()
-        self._answer(c, request)
-        self.spans.append((began, time.monotonic()))
-
-    def within(self, begin: float, end: float) -> float:
-        """How much of the time between; two at once count once."""
-        busy, reached = 0.0, begin
-        for a, b in sorted(self.spans):
-            a, b = max(a, reached), min(b, end)
-            busy += max(0.0, b - a)
-            reached = max(reached, b)
-        return busy
 
 
 def listen(crowd: Crowd) -> socket.socket:

@@ -21,16 +21,20 @@ NFT_READS = {1, 4, 7, 10, 13, 19}
 CONNTRACK, NFTABLES = 1, 10
 DUMP = 0x300
 BATCH_BEGIN = 0x10
+TRACES = "traces"
 READY = "event=ready owner="
 
 
 def callgrind(folder: Path) -> tuple[str, ...]:
-    """The daemon's own folder, which is the only one that it may write to."""
+    """In the daemon's own folder, which is the only one that it may write to, and below it, where it would not wake up for
+    each file."""
+    folder.mkdir(exist_ok=True)
     return (
         "valgrind",
         "--quiet",
         "--tool=callgrind",
         "--separate-threads=yes",
+        "--instr-atstart=no",
         f"--callgrind-out-file={folder}/callgrind",
         f"--vgdb-prefix={folder}/vgdb",
     )
@@ -39,30 +43,49 @@ def callgrind(folder: Path) -> tuple[str, ...]:
 def start_counted(crowd: Crowd) -> None:
     """Its control socket is not asked: it would not answer for minutes where it is large."""
     before = crowd.daemon.log_text().count(READY)
-    crowd.process = crowd.daemon.start(wait_for="", snapshot=False, enter=callgrind(crowd.folder))
+    crowd.process = crowd.daemon.start(wait_for="", snapshot=False, enter=callgrind(crowd.folder / TRACES))
     assert eventually(lambda: crowd.daemon.log_text().count(READY) > before, 900), crowd.daemon.log_text()[-3000:]
 
 
 class Instructions:
-    """Of each thread, by the dumps that the counter writes when it is asked."""
+    """`with Instructions(crowd) as n: …`, then n.of(thread). The daemon is slowed down 50 times while it is counted, and else a
+    few times, so that its start and its listings come to an end before their requests' time does."""
 
     def __init__(self, crowd: Crowd) -> None:
         self.crowd = crowd
+        self.folder = crowd.folder / TRACES
+        self.counts: dict[int, int] = {}
 
-    def dump(self) -> list[Path]:
-        """What was executed since the last one, a file for each thread."""
+    def _ask(self, *what: str) -> None:
         assert self.crowd.process
-        before = set(self.crowd.folder.glob("callgrind.*"))
         subprocess.run(
-            ["callgrind_control", f"--vgdb-prefix={self.crowd.folder}/vgdb", "--dump", str(self.crowd.process.pid)],
+            ["callgrind_control", f"--vgdb-prefix={self.folder}/vgdb", *what, str(self.crowd.process.pid)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
         )
-        return sorted(set(self.crowd.folder.glob("callgrind.*")) - before)
 
-    def count(self, threads: int = 2) -> int:
-        return sum(total(p) for p in self.dump() if thread_of(p) <= threads)
+    def __enter__(self) -> Instructions:
+        self.before = set(self.folder.glob("callgrind.*"))
+        self._ask("--instr=on")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
+        self._ask("--instr=off")
+        self._ask("--dump")
+        self.files = sorted(set(self.folder.glob("callgrind.*")) - self.before)
+        self.counts = {thread_of(p): total(p) for p in self.files}
+
+    def of(self, *threads: int) -> int:
+        return sum(self.counts.get(t, 0) for t in threads)
+
+    @property
+    def others(self) -> int:
+        """By threads of a moment."""
+        return sum(n for t, n in self.counts.items() if t not in (MAIN, ENGINE))
+
+
+MAIN, ENGINE = 1, 2
 
 
 def thread_of(path: Path) -> int:
@@ -100,7 +123,8 @@ class Netlink:
 
     def __init__(self, crowd: Crowd) -> None:
         self.crowd = crowd
-        self.file = crowd.folder / f"strace.{time.monotonic_ns()}"
+        (crowd.folder / TRACES).mkdir(exist_ok=True)
+        self.file = crowd.folder / TRACES / f"strace.{time.monotonic_ns()}"
 
     def __enter__(self) -> "Netlink":
         crowd = self.crowd

@@ -328,7 +328,6 @@ static int read_endpoint(const struct node *n, struct model_endpoint *e, struct 
 	return fill_mac(n, "MacAddress", &e->has_mac, e->mac, err);
 }
 
-/* The keys become containers of the piece, so that they move along where it is sorted. */
 static int read_endpoints(const struct node *n, struct model *m, struct error *err)
 {
 	struct node object;
@@ -338,15 +337,14 @@ static int read_endpoints(const struct node *n, struct model *m, struct error *e
 	if (r < 0)
 		return r;
 	m->endpoints = mem_new(node_len(&object), sizeof(*m->endpoints));
-	m->containers = mem_new(node_len(&object), sizeof(*m->containers));
 	iter = json_object_iter((json_t *)object.json);
 	for (; iter; iter = json_object_iter_next((json_t *)object.json, iter)) {
 		const char *key = json_object_iter_key(iter);
 		struct node item = node_member(&object, key);
 		struct model_endpoint *e = &m->endpoints[m->nendpoints++];
 
-		e->container = m->ncontainers;
-		m->containers[m->ncontainers++].id = mem_strdup(key);
+		e->container = MODEL_NONE;
+		e->key = mem_strdup(key);
 		r = read_endpoint(&item, e, err);
 		if (r < 0)
 			return r;

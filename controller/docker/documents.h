@@ -23,8 +23,7 @@ int documents_bindings(const char *source, const char *id, const char *text, siz
 		       struct model_port **ret, size_t *ret_len, struct error *err);
 
 /* GET /networks/ID: one network and its endpoints, sorted. Of their containers only the engine's key is
- * known here: the piece's containers have an id and nothing else, and it may be "lb-…", "ingress-sbox" or
- * "ep-…", which is no container's. */
+ * known here, which may be "lb-…", "ingress-sbox" or "ep-…", and no container's then. */
 int documents_network(const char *source, const char *text, size_t len, struct model **ret,
 		      struct error *err);
 

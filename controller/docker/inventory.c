@@ -45,19 +45,45 @@ static bool has_label(const struct entry *image, const struct model_label *label
 	return false;
 }
 
-/* As long as an image's labels are not known, any label may be the image's; see is_identified(). */
-static bool mark_labels(const struct inventory *v, struct model_container *c)
+/* Of labels that are C's own. As long as an image's labels are not known, any label may be the image's; see
+ * is_identified(). */
+static void mark_labels(const struct inventory *v, struct model_container *c)
 {
 	const struct entry *image = known_image(v, c->image_id);
-	bool changed = false;
 
-	for (size_t i = 0; i < c->nlabels; i++) {
-		bool from_image = !image || has_label(image, &c->labels[i]);
+	for (size_t i = 0; i < c->nlabels; i++)
+		c->labels[i].from_image = !image || has_label(image, &c->labels[i]);
+}
 
-		changed |= from_image != c->labels[i].from_image;
-		c->labels[i].from_image = from_image;
-	}
-	return changed;
+/* FRESH, of which nothing needs to be its own, in place of what is held. Returns false where that is the same: then it
+ * stays, as one block. */
+static bool hold(struct entry *e, const struct model_container *fresh)
+{
+	struct model_container shared;
+
+	if (e->container && same_container(e->container, fresh))
+		return false;
+	shared = model_container_share(fresh);
+	if (e->container)
+		model_container_done(e->container);
+	else
+		e->container = mem_new(1, sizeof(*e->container));
+	*e->container = shared;
+	return true;
+}
+
+/* The labels of one that is held, whose image may be another one now. */
+static bool mark_again(const struct inventory *v, struct entry *e)
+{
+	struct model_container fresh = *e->container;
+	CLEANUP_FREE struct model_label *labels = mem_new(fresh.nlabels, sizeof(*labels));
+
+	for (size_t i = 0; i < fresh.nlabels; i++)
+		labels[i] = fresh.labels[i];
+	fresh.labels = labels;
+	fresh.block = NULL;
+	mark_labels(v, &fresh);
+	return hold(e, &fresh);
 }
 
 void inventory_take_images(struct inventory *v, struct inventory *from)
@@ -76,10 +102,10 @@ static bool mark_containers(struct inventory *v, const char *id, bool news)
 	bool changed = false;
 
 	for (size_t i = 0; i < v->containers.len; i++) {
-		struct model *piece = v->containers.items[i].piece;
+		struct entry *e = &v->containers.items[i];
 
-		if (piece && !strcmp(piece->containers->image_id, id)) {
-			changed |= mark_labels(v, piece->containers);
+		if (e->container && !strcmp(e->container->image_id, id)) {
+			changed |= mark_again(v, e);
 			changed |= news;
 		}
 	}
@@ -112,11 +138,10 @@ void inventory_missing_images(const struct inventory *v, void (*each)(void *data
 			      void *data)
 {
 	for (size_t i = 0; i < v->containers.len; i++) {
-		const struct model *piece = v->containers.items[i].piece;
+		const struct model_container *c = v->containers.items[i].container;
 
-		if (piece && *piece->containers->image_id &&
-		    !table_find(&v->images, piece->containers->image_id))
-			each(data, piece->containers->image_id);
+		if (c && *c->image_id && !table_find(&v->images, c->image_id))
+			each(data, c->image_id);
 	}
 }
 
@@ -167,10 +192,10 @@ void inventory_prune_images(struct inventory *v)
 	struct texts used = {ids, 0};
 
 	for (size_t i = 0; i < v->containers.len; i++) {
-		const struct model *piece = v->containers.items[i].piece;
+		const struct model_container *c = v->containers.items[i].container;
 
-		if (piece)
-			ids[used.len++] = piece->containers->image_id;
+		if (c)
+			ids[used.len++] = c->image_id;
 	}
 	qsort(ids, used.len, sizeof(*ids), compare_texts);
 	table_sweep(&v->images, is_unused_image, &used);
@@ -178,19 +203,42 @@ void inventory_prune_images(struct inventory *v)
 
 /* ---- networks ---- */
 
+/* What the engine says of a network now, FRESH, with the blocks of what it said already. */
+static struct model *renew(const struct model *old, const struct model *fresh, bool *ret_changed)
+{
+	bool same = same_network(old->networks, fresh->networks);
+	struct model *m = model_new();
+
+	m->networks = mem_new(1, sizeof(*m->networks));
+	m->nnetworks = 1;
+	*m->networks = model_network_share(same ? old->networks : fresh->networks);
+	m->endpoints = mem_new(fresh->nendpoints, sizeof(*m->endpoints));
+	for (size_t i = 0; i < fresh->nendpoints; i++) {
+		const struct model_endpoint *e = &fresh->endpoints[i];
+		size_t was = model_find_endpoint(old, e->id);
+
+		if (was != MODEL_NONE && same_endpoint(&old->endpoints[was], e))
+			e = &old->endpoints[was];
+		else
+			same = false;
+		m->endpoints[m->nendpoints++] = model_endpoint_share(e);
+	}
+	*ret_changed = !same || old->nendpoints != fresh->nendpoints;
+	return m;
+}
+
 bool inventory_put_network(struct inventory *v, struct model *piece, uint64_t asked)
 {
 	struct entry *e = table_add(&v->networks, piece->networks->id);
-	bool changed;
+	struct model *old = e->piece;
+	bool changed = e->asked <= asked;
 
-	if (e->asked > asked) {
-		model_free(piece);
-		return false;
+	if (changed) {
+		e->piece = old ? renew(old, piece, &changed) : model_copy(piece);
+		e->asked = asked;
+		model_free(old);
 	}
-	changed = !e->piece || !same_network(e->piece, piece);
-	model_free(e->piece);
-	e->piece = piece;
-	e->asked = asked;
+	model_free(piece);
 	return changed;
 }
 
@@ -228,15 +276,9 @@ bool inventory_keep_networks(struct inventory *v, char *const *ids, size_t n, ui
 	return changed;
 }
 
-static const char *key_of(const struct model *piece, size_t endpoint)
-{
-	return piece->containers[piece->endpoints[endpoint].container].id;
-}
-
 static void remove_endpoint(struct model *piece, size_t i)
 {
-	free(piece->endpoints[i].id);
-	free(piece->endpoints[i].name);
+	model_endpoint_done(&piece->endpoints[i]);
 	piece->nendpoints--;
 	memmove(&piece->endpoints[i], &piece->endpoints[i + 1],
 		(piece->nendpoints - i) * sizeof(*piece->endpoints));
@@ -252,7 +294,7 @@ bool inventory_detach(struct inventory *v, const char *network, const char *cont
 		return false;
 	e->asked = asked;
 	for (size_t i = e->piece->nendpoints; i-- > 0;) {
-		if (strcmp(key_of(e->piece, i), container))
+		if (strcmp(e->piece->endpoints[i].key, container))
 			continue;
 		remove_endpoint(e->piece, i);
 		changed = true;
@@ -263,7 +305,7 @@ bool inventory_detach(struct inventory *v, const char *network, const char *cont
 static bool holds_key(const struct model *piece, const char *container)
 {
 	for (size_t i = 0; i < piece->nendpoints; i++) {
-		if (!strcmp(key_of(piece, i), container))
+		if (!strcmp(piece->endpoints[i].key, container))
 			return true;
 	}
 	return false;
@@ -300,35 +342,25 @@ const char *inventory_network_named(const struct inventory *v, const char *name)
  */
 static void keep_ports(const struct model_container *old, struct model_container *c)
 {
-	if (c->nports || !old->nports)
+	if (c->nports)
 		return;
-	free(c->ports); /* of ports that are exposed and not published */
-	c->ports = mem_new(old->nports, sizeof(*c->ports));
-	memcpy(c->ports, old->ports, old->nports * sizeof(*c->ports));
+	c->ports = old->ports;
 	c->nports = old->nports;
 }
 
 static bool put_container(struct inventory *v, struct model_container *c, uint64_t asked)
 {
 	struct entry *e = table_add(&v->containers, c->id);
-	struct model *piece;
-	bool changed;
+	struct model_container fresh;
 
 	if (e->asked > asked)
 		return false;
-	if (e->piece)
-		keep_ports(e->piece->containers, c);
-	piece = model_new();
-	piece->containers = mem_new(1, sizeof(*c));
-	piece->ncontainers = 1;
-	*piece->containers = *c;
-	*c = (struct model_container) {0}; /* moved */
-	mark_labels(v, piece->containers);
-	changed = !e->piece || !same_container(e->piece->containers, piece->containers);
-	model_free(e->piece);
-	e->piece = piece;
 	e->asked = asked;
-	return changed;
+	mark_labels(v, c);
+	fresh = *c;
+	if (e->container)
+		keep_ports(e->container, &fresh);
+	return hold(e, &fresh);
 }
 
 bool inventory_put_containers(struct inventory *v, struct model *piece, uint64_t asked)
@@ -353,7 +385,7 @@ bool inventory_keep_containers(struct inventory *v, uint64_t asked)
 	for (size_t i = 0; i < v->containers.len; i++) {
 		struct entry *e = &v->containers.items[i];
 
-		if (e->piece && e->asked < asked)
+		if (e->container && e->asked < asked)
 			changed |= table_drop(&v->containers, e->id, asked);
 	}
 	table_sweep_gone(&v->containers, asked);
@@ -364,7 +396,7 @@ static bool has_container(const struct inventory *v, const char *id)
 {
 	const struct entry *e = table_find(&v->containers, id);
 
-	return e && e->piece;
+	return e && e->container;
 }
 
 /* Keys that are no container's, as the overlay driver lists them. */
@@ -379,7 +411,7 @@ void inventory_missing_containers(const struct inventory *v, const char *network
 	const struct entry *e = table_find(&v->networks, network);
 
 	for (size_t i = 0; e && e->piece && i < e->piece->nendpoints; i++) {
-		const char *key = key_of(e->piece, i);
+		const char *key = e->piece->endpoints[i].key;
 
 		if (!is_special_key(key) && !has_container(v, key))
 			each(data, key);
@@ -390,17 +422,17 @@ void inventory_missing_containers(const struct inventory *v, const char *network
 
 bool inventory_put_bindings(struct inventory *v, const char *id, struct model_port *ports, size_t n)
 {
+	CLEANUP_FREE struct model_port *owned = ports;
 	struct entry *e = table_find(&v->containers, id);
-	struct model_container *c = e && e->piece ? e->piece->containers : NULL;
+	struct model_container fresh;
 
-	if (!c || c->nports || !n) {
-		free(ports);
+	if (!e || !e->container || e->container->nports || !n)
 		return false;
-	}
-	free(c->ports);
-	c->ports = ports;
-	c->nports = n;
-	return true;
+	fresh = *e->container;
+	fresh.ports = owned;
+	fresh.nports = n;
+	fresh.block = NULL;
+	return hold(e, &fresh);
 }
 
 /* One that was listed with ports may be stopped now, and keeps them. */
@@ -410,9 +442,9 @@ void inventory_missing_bindings(struct inventory *v, void (*each)(void *data, co
 	for (size_t i = 0; i < v->containers.len; i++) {
 		struct entry *e = &v->containers.items[i];
 
-		if (!e->piece || e->bound)
+		if (!e->container || e->bound)
 			continue;
-		if (!e->piece->containers->running && !e->piece->containers->nports)
+		if (!e->container->running && !e->container->nports)
 			each(data, e->id);
 		e->bound = true;
 	}
@@ -454,12 +486,12 @@ bool inventory_knows_all_in(const struct inventory *v, const char *network)
 	const struct entry *e = table_find(&v->networks, network);
 
 	for (size_t i = 0; e && e->piece && i < e->piece->nendpoints; i++) {
-		const char *key = key_of(e->piece, i);
+		const char *key = e->piece->endpoints[i].key;
 		const struct entry *c = table_find(&v->containers, key);
 
 		if (is_special_key(key))
 			continue;
-		if (!c || !c->piece || !is_identified(v, c->piece->containers))
+		if (!c || !c->container || !is_identified(v, c->container))
 			return false;
 	}
 	return true;
@@ -471,14 +503,14 @@ static void add_endpoints(const struct inventory *v, const struct model *piece, 
 	for (size_t i = 0; i < piece->nendpoints; i++) {
 		struct model_endpoint *e = &m->endpoints[m->nendpoints++];
 
-		*e = piece->endpoints[i];
-		e->container = container_of(v, m, key_of(piece, i));
+		*e = model_endpoint_share(&piece->endpoints[i]);
+		e->container = container_of(v, m, e->key);
 		e->network = m->nnetworks - 1;
 	}
 }
 
-/* Borrows every string; the tables are sorted by id, so the lists are, but for the endpoints. */
-static struct model *borrow(const struct inventory *v)
+/* The tables are sorted by id, so the lists are, but for the endpoints. */
+struct model *inventory_model(const struct inventory *v)
 {
 	struct model *m = model_new();
 
@@ -486,26 +518,19 @@ static struct model *borrow(const struct inventory *v)
 	m->containers = mem_new(v->containers.len, sizeof(*m->containers));
 	m->endpoints = mem_new(count_endpoints(v), sizeof(*m->endpoints));
 	for (size_t i = 0; i < v->containers.len; i++) {
-		if (v->containers.items[i].piece)
-			m->containers[m->ncontainers++] = *v->containers.items[i].piece->containers;
+		const struct model_container *c = v->containers.items[i].container;
+
+		if (c)
+			m->containers[m->ncontainers++] = model_container_share(c);
 	}
 	for (size_t i = 0; i < v->networks.len; i++) {
-		if (!v->networks.items[i].piece)
+		const struct model *piece = v->networks.items[i].piece;
+
+		if (!piece)
 			continue;
-		m->networks[m->nnetworks++] = *v->networks.items[i].piece->networks;
-		add_endpoints(v, v->networks.items[i].piece, m);
+		m->networks[m->nnetworks++] = model_network_share(piece->networks);
+		add_endpoints(v, piece, m);
 	}
-	return m;
-}
-
-struct model *inventory_model(const struct inventory *v)
-{
-	struct model *borrowed = borrow(v), *m = model_copy(borrowed);
-
-	free(borrowed->networks);
-	free(borrowed->containers);
-	free(borrowed->endpoints);
-	free(borrowed);
 	model_sort(m);
 	return m;
 }

@@ -13,7 +13,8 @@ static bool same_labels(const struct model_label *a, size_t na, const struct mod
 	if (na != nb)
 		return false;
 	for (size_t i = 0; i < na; i++) {
-		if (strcmp(a[i].key, b[i].key) || strcmp(a[i].value, b[i].value))
+		if (a[i].from_image != b[i].from_image || strcmp(a[i].key, b[i].key) ||
+		    strcmp(a[i].value, b[i].value))
 			return false;
 	}
 	return true;
@@ -72,7 +73,7 @@ static bool same_overlay(const struct model_network *a, const struct model_netwo
 	return true;
 }
 
-static bool same_properties(const struct model_network *a, const struct model_network *b)
+bool same_network(const struct model_network *a, const struct model_network *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->driver, b->driver) && same_text(a->scope, b->scope) &&
@@ -82,23 +83,10 @@ static bool same_properties(const struct model_network *a, const struct model_ne
 	       same_overlay(a, b) && same_labels(a->labels, a->nlabels, b->labels, b->nlabels);
 }
 
-static bool same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)
+bool same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
-	       addr_equal(&a->addr4, &b->addr4) && addr_equal(&a->addr6, &b->addr6) &&
-	       a->has_mac == b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac));
-}
-
-bool same_network(const struct model *a, const struct model *b)
-{
-	if (!same_properties(a->networks, b->networks) || a->nendpoints != b->nendpoints)
-		return false;
-	for (size_t i = 0; i < a->nendpoints; i++) {
-		const struct model_endpoint *e = &a->endpoints[i], *f = &b->endpoints[i];
-
-		if (!same_endpoint(e, f) ||
-		    strcmp(a->containers[e->container].id, b->containers[f->container].id))
-			return false;
-	}
-	return true;
+	       same_text(a->key, b->key) && addr_equal(&a->addr4, &b->addr4) &&
+	       addr_equal(&a->addr6, &b->addr6) && a->has_mac == b->has_mac &&
+	       !memcmp(a->mac, b->mac, sizeof(a->mac));
 }

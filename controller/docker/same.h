@@ -7,6 +7,9 @@
 
 #include "quaywall/model.h"
 
-/* Pieces (see documents.h), sorted; labels' from_image does not count. */
+/* All of it sorted. */
 bool same_container(const struct model_container *a, const struct model_container *b);
-bool same_network(const struct model *a, const struct model *b);
+/* Without its endpoints. */
+bool same_network(const struct model_network *a, const struct model_network *b);
+/* Whatever network they are in, and whichever port they have. */
+bool same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b);

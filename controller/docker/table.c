@@ -5,10 +5,21 @@
 
 #include "quaywall/mem.h"
 
+/* What is held of the object, which has gone. */
+static void entry_clear(struct entry *e)
+{
+	model_free(e->piece);
+	if (e->container)
+		model_container_done(e->container);
+	free(e->container);
+	e->piece = NULL;
+	e->container = NULL;
+}
+
 void entry_done(struct entry *e)
 {
 	free(e->id);
-	model_free(e->piece);
+	entry_clear(e);
 	for (size_t i = 0; i < e->nlabels; i++) {
 		free(e->labels[i].key);
 		free(e->labels[i].value);
@@ -75,7 +86,7 @@ void table_sweep(struct table *t, bool (*goes)(const struct entry *e, const void
 
 static bool is_gone(const struct entry *e, const void *asked)
 {
-	return !e->piece && e->asked < *(const uint64_t *)asked;
+	return !e->piece && !e->container && e->asked < *(const uint64_t *)asked;
 }
 
 void table_sweep_gone(struct table *t, uint64_t asked)
@@ -88,12 +99,11 @@ void table_sweep_gone(struct table *t, uint64_t asked)
 bool table_drop(struct table *t, const char *id, uint64_t asked)
 {
 	struct entry *e = table_add(t, id);
-	bool was = e->piece;
+	bool was = e->piece || e->container;
 
 	if (e->asked > asked)
 		return false;
 	e->asked = asked;
-	model_free(e->piece);
-	e->piece = NULL;
+	entry_clear(e);
 	return was;
 }

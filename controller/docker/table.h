@@ -13,8 +13,10 @@
 struct entry {
 	char *id;
 	uint64_t asked;
-	struct model *piece;	    /* NULL: gone (networks, containers), or an image */
-	bool known;		    /* images: their labels are */
+	/* NULL: gone, or of another kind */
+	struct model *piece;		   /* networks: it and its endpoints, all of them shared */
+	struct model_container *container; /* shared */
+	bool known;			   /* images: their labels are */
 	bool bound;		    /* containers: their bindings are known, or were asked for */
 	struct model_label *labels; /* images */
 	size_t nlabels;

@@ -1,4 +1,4 @@
-#include "quaywall/model.h"
+#include "internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -45,15 +45,38 @@ static_assert(offsetof(struct model_endpoint, id) == 0, "sort_by_id() reads the 
 
 struct place {
 	const char *id;
+	uint64_t head; /* of the id, so that it is read where two begin alike alone */
 	size_t old;
 };
+
+/* The first characters of ID as a number: as strcmp(3), which takes them as unsigned. */
+static uint64_t head_of(const char *id)
+{
+	uint64_t head = 0;
+
+	for (size_t i = 0; i < sizeof(head); i++) {
+		head = head << 8 | (unsigned char)*id;
+		id += *id ? 1 : 0;
+	}
+	return head;
+}
 
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
-	int order = strcmp(x->id, y->id);
+	int order = (x->head > y->head) - (x->head < y->head);
 
+	if (order == 0)
+		order = strcmp(x->id, y->id);
 	return order ? order : (x->old > y->old) - (x->old < y->old);
+}
+
+static bool is_sorted(const struct place *places, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (compare_places(&places[i - 1], &places[i]) > 0)
+			return false;
+	return true;
 }
 
 /* Sorts N objects of SIZE bytes by id. Returns where the object at each old index is now; the caller
@@ -61,19 +84,25 @@ static int compare_places(const void *a, const void *b)
 static size_t *sort_by_id(void *items, size_t n, size_t size)
 {
 	CLEANUP_FREE struct place *places = mem_new(n, sizeof(*places));
-	CLEANUP_FREE char *sorted = mem_new(n, size);
+	CLEANUP_FREE char *sorted = NULL;
 	size_t *moved = mem_new(n, sizeof(*moved));
 	char *bytes = items;
 
-	for (size_t i = 0; i < n; i++)
-		places[i] = (struct place) {*(char **)(void *)(bytes + i * size), i};
+	for (size_t i = 0; i < n; i++) {
+		const char *id = *(char **)(void *)(bytes + i * size);
+
+		places[i] = (struct place) {id, head_of(id), i};
+		moved[i] = i;
+	}
+	if (is_sorted(places, n))
+		return moved;
 	qsort(places, n, sizeof(*places), compare_places);
+	sorted = mem_new(n, size);
 	for (size_t i = 0; i < n; i++) {
 		memcpy(sorted + i * size, bytes + places[i].old * size, size);
 		moved[places[i].old] = i;
 	}
-	if (n > 0)
-		memcpy(items, sorted, n * size);
+	memcpy(items, sorted, n * size);
 	return moved;
 }
 
@@ -125,26 +154,38 @@ void model_sort_vxlan_ports(struct model *m)
 				      compare_vxlan_ports);
 }
 
+void sort_network(struct model_network *n)
+{
+	sort_array(n->labels, n->nlabels, sizeof(*n->labels), compare_labels);
+	n->nvnis = sort_unique(n->vnis, n->nvnis, sizeof(*n->vnis), compare_vnis);
+	n->npeers = sort_unique(n->peers, n->npeers, sizeof(*n->peers), compare_addrs);
+}
+
+void sort_container(struct model_container *c)
+{
+	sort_array(c->labels, c->nlabels, sizeof(*c->labels), compare_labels);
+	sort_array(c->ports, c->nports, sizeof(*c->ports), compare_ports);
+}
+
+/* What is shared was sorted when its block was made. */
+static void sort_own_lists(struct model *m)
+{
+	for (size_t i = 0; i < m->nnetworks; i++)
+		if (!m->networks[i].block)
+			sort_network(&m->networks[i]);
+	for (size_t i = 0; i < m->ncontainers; i++)
+		if (!m->containers[i].block)
+			sort_container(&m->containers[i]);
+}
+
 void model_sort(struct model *m)
 {
 	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
 	CLEANUP_FREE size_t *containers =
 		sort_by_id(m->containers, m->ncontainers, sizeof(*m->containers));
 
-	for (size_t i = 0; i < m->nnetworks; i++) {
-		struct model_network *n = &m->networks[i];
-
-		sort_array(n->labels, n->nlabels, sizeof(*n->labels), compare_labels);
-		n->nvnis = sort_unique(n->vnis, n->nvnis, sizeof(*n->vnis), compare_vnis);
-		n->npeers = sort_unique(n->peers, n->npeers, sizeof(*n->peers), compare_addrs);
-	}
+	sort_own_lists(m);
 	model_sort_vxlan_ports(m);
-	for (size_t i = 0; i < m->ncontainers; i++) {
-		struct model_container *c = &m->containers[i];
-
-		sort_array(c->labels, c->nlabels, sizeof(*c->labels), compare_labels);
-		sort_array(c->ports, c->nports, sizeof(*c->ports), compare_ports);
-	}
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		struct model_endpoint *e = &m->endpoints[i];
 

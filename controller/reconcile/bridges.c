@@ -23,6 +23,18 @@ static const struct model_interface *find_interface(const struct model *m, const
 	return NULL;
 }
 
+static void rename_bridge(struct model_network *n, const char *now)
+{
+	CLEANUP_FREE char *bridge = mem_strdup(now);
+	struct model_network renamed = *n;
+
+	renamed.bridge = bridge;
+	renamed.block = NULL;
+	renamed = model_network_share(&renamed);
+	model_network_done(n);
+	*n = renamed;
+}
+
 void daemon_follow_bridges(struct daemon *d, struct model *m)
 {
 	const struct model *before = d->skeleton ? NULL : d->world.model;
@@ -37,8 +49,7 @@ void daemon_follow_bridges(struct daemon *d, struct model *m)
 				 "somebody renamed a bridge: its network is governed on", "network",
 				 m->networks[i].name, "was", m->networks[i].bridge, "is", now,
 				 NULL);
-		free(m->networks[i].bridge);
-		m->networks[i].bridge = mem_strdup(now);
+		rename_bridge(&m->networks[i], now);
 	}
 }
 

@@ -344,17 +344,18 @@ void daemon_learn_forget(struct daemon *d)
 /* Of labels, those that say who a container is: others may hold what is not for everybody. */
 static void drop_labels(struct model_container *c)
 {
-	size_t kept = 0;
+	CLEANUP_FREE struct model_label *kept = mem_new(c->nlabels, sizeof(*kept));
+	struct model_container bare = *c;
 
-	for (size_t i = 0; i < c->nlabels; i++) {
-		if (model_label_is_identity(c->labels[i].key)) {
-			c->labels[kept++] = c->labels[i];
-			continue;
-		}
-		free(c->labels[i].key);
-		free(c->labels[i].value);
-	}
-	c->nlabels = kept;
+	bare.labels = kept;
+	bare.nlabels = 0;
+	bare.block = NULL;
+	for (size_t i = 0; i < c->nlabels; i++)
+		if (model_label_is_identity(c->labels[i].key))
+			kept[bare.nlabels++] = c->labels[i];
+	bare = model_container_share(&bare);
+	model_container_done(c);
+	*c = bare;
 }
 
 /* Who is there now, as the policy's tests are held against it: a snapshot. */

@@ -1,10 +1,19 @@
 /*
  * model: the engine's containers, endpoints, networks and published ports, and the host's own
  * interfaces, at one instant. Plain data; indices instead of pointers between the objects, so that a
- * model can be copied and compared. Everything that hangs from a struct model is owned by it.
+ * model can be copied and compared. Everything that hangs from a struct model is owned by it, alone or with others.
  *
  * The docker room fills it from the engine or from a recorded snapshot, the host room adds the
  * interfaces. Nobody changes a model once it was handed on.
+ *
+ * A network, a container and an endpoint own what hangs from them: each text and each list is an allocation of its
+ * own, as whoever builds a model by hand makes them, and `block` is NULL. Or it stands in a block: one allocation that
+ * any number of models share, in any thread, and that nobody changes, ever. To change such an object make another: a
+ * bitwise copy without the block that points to what is new, and model_…_share() of it.
+ *
+ * So of two objects of one kind `a->id == b->id`, the pointers, says that both are one block: that nothing of them differs
+ * but what each model has of its own (of an endpoint its network, container and port). The docker room keeps the
+ * block of what the engine tells again as it was.
  */
 #pragma once
 
@@ -16,6 +25,8 @@
 
 #define MODEL_NONE	  SIZE_MAX /* an index that points nowhere */
 #define MODEL_IFNAME_SIZE 16	   /* IFNAMSIZ: an interface's name with its NUL */
+
+struct model_block;
 
 struct model_label {
 	char *key, *value;
@@ -40,6 +51,7 @@ struct model_container {
 	size_t nlabels;
 	struct model_port *ports; /* sorted by protocol, host port, host address */
 	size_t nports;
+	struct model_block *block; /* NULL: nothing of it is shared */
 };
 
 struct model_network {
@@ -65,6 +77,7 @@ struct model_network {
 	size_t npeers;
 	struct model_label *labels; /* sorted by key */
 	size_t nlabels;
+	struct model_block *block; /* NULL: nothing of it is shared */
 };
 
 struct model_endpoint {
@@ -72,12 +85,14 @@ struct model_endpoint {
 	size_t network;	  /* index into networks */
 	size_t container; /* index into containers; MODEL_NONE for lb-*, ingress-sbox and the like */
 	char *name;	  /* as the network lists it */
+	char *key; /* whose it is, by the engine: a container's id, "lb-…" and the like; NULL where no engine said so */
 	struct addr addr4, addr6; /* family 0 where it has none */
 	bool has_mac;
 	uint8_t mac[6];
 	/* The host's end of its veth pair, the port of the network's bridge that its frames come in by;
 	 * "" where that is not known. The host room finds it. */
 	char port[MODEL_IFNAME_SIZE];
+	struct model_block *block; /* NULL: nothing of it is shared */
 };
 
 /* An interface of the host, in the namespace that quaywall governs. */
@@ -109,8 +124,18 @@ struct model {
 };
 
 struct model *model_new(void);
+/* It shares what M shares already, and gets blocks for the rest. */
 struct model *model_copy(const struct model *m);
 void model_free(struct model *m);
+
+/* The same object once more: of its block, or of a new one with a copy of what hangs from it, sorted. */
+struct model_container model_container_share(const struct model_container *c);
+struct model_network model_network_share(const struct model_network *n);
+struct model_endpoint model_endpoint_share(const struct model_endpoint *e);
+/* Frees what hangs from the object, shared or not. */
+void model_container_done(struct model_container *c);
+void model_network_done(struct model_network *n);
+void model_endpoint_done(struct model_endpoint *e);
 
 /* Frees the interfaces and leaves none: the host room reads them anew. */
 void model_clear_interfaces(struct model *m);

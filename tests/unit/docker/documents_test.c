@@ -140,10 +140,10 @@ static void test_endpoints_are_sorted_with_their_keys(void **state)
 	(void)state;
 	assert_int_equal(m->nendpoints, 3);
 	assert_string_equal(m->endpoints[0].id, "e1");
-	assert_string_equal(m->containers[m->endpoints[0].container].id, "c2");
+	assert_string_equal(m->endpoints[0].key, "c2");
 	assert_string_equal(m->endpoints[1].name, "");
-	assert_string_equal(m->containers[m->endpoints[1].container].id, "lb-x");
-	assert_string_equal(m->containers[m->endpoints[2].container].id, "c1");
+	assert_string_equal(m->endpoints[1].key, "lb-x");
+	assert_string_equal(m->endpoints[2].key, "c1");
 }
 
 static struct model *container(const char *fields)

@@ -301,6 +301,59 @@ static void test_an_answer_behind_a_full_listing(void **state)
 	endpoints_are(v, "e1=web");
 }
 
+static const struct model_endpoint *endpoint_of(const struct model *m, const char *id)
+{
+	size_t at = model_find_endpoint(m, id);
+
+	assert_true(at != MODEL_NONE);
+	return &m->endpoints[at];
+}
+
+/* Who takes model after model sees by a pointer what is new. */
+static void test_what_is_told_again_is_the_same_block(void **state)
+{
+	static const char two[] =
+		"{\"Id\": \"n1\", \"Name\": \"front\", \"Driver\": \"bridge\", \"Scope\": \"local\", "
+		"\"IPAM\": {}, \"Containers\": {\"c1\": {\"EndpointID\": \"e1\"}, "
+		"\"c2\": {\"EndpointID\": \"e2\"}}}";
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	CLEANUP_MODEL struct model *before = NULL, *again = NULL, *after = NULL;
+	struct model *piece = NULL;
+
+	(void)state;
+	inventory_put_containers(v, container("c1", "web"), 1);
+	inventory_put_containers(v, container("c2", "db"), 1);
+	inventory_put_network(v, network("c1", "e1"), 1);
+	before = inventory_model(v);
+
+	inventory_put_containers(v, container("c1", "web"), 2);
+	inventory_put_network(v, network("c1", "e1"), 2);
+	again = inventory_model(v);
+	for (size_t i = 0; i < 2; i++)
+		assert_ptr_equal(again->containers[i].id, before->containers[i].id);
+	assert_ptr_equal(again->networks[0].id, before->networks[0].id);
+	assert_ptr_equal(again->endpoints[0].id, before->endpoints[0].id);
+
+	/* One is renamed, and one more is in the network. */
+	inventory_put_containers(v, container("c2", "base"), 3);
+	assert_int_equal(documents_network("n", two, strlen(two), &piece, NULL), 0);
+	assert_true(inventory_put_network(v, piece, 3));
+	after = inventory_model(v);
+	assert_ptr_equal(after->containers[0].id, before->containers[0].id);
+	assert_ptr_not_equal(after->containers[1].id, before->containers[1].id);
+	assert_string_equal(before->containers[1].name, "db");
+	assert_ptr_equal(after->networks[0].id, before->networks[0].id);
+	assert_ptr_equal(endpoint_of(after, "e1")->id, endpoint_of(before, "e1")->id);
+
+	/* The labels of an image that is read are another matter for its containers. */
+	model_free(again);
+	inventory_put_image(v, "sha256:aa", labels("a", "1"), 1, 4);
+	again = inventory_model(v);
+	assert_ptr_not_equal(again->containers[0].id, after->containers[0].id);
+	assert_true(after->containers[0].labels[1].from_image);
+	assert_false(again->containers[0].labels[1].from_image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_image_labels),
 		cmocka_unit_test(test_images_are_read_again_in_turn),
 		cmocka_unit_test(test_an_answer_behind_a_full_listing),
+		cmocka_unit_test(test_what_is_told_again_is_the_same_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,7 @@ static void test_names_endpoints_that_nobody_holds(void **state)
 	CLEANUP_MODEL struct model *m = model_copy(w.model);
 	CLEANUP_JSON json_t *list = NULL;
 	size_t managed = MODEL_NONE;
+	char name[] = "whose";
 
 	(void)state;
 	for (size_t i = 0; i < m->nendpoints; i++) {
@@ -70,8 +71,7 @@ static void test_names_endpoints_that_nobody_holds(void **state)
 			managed = i;
 	}
 	assert_int_not_equal(managed, MODEL_NONE);
-	free(m->endpoints[managed].name);
-	m->endpoints[managed].name = mem_strdup("whose");
+	m->endpoints[managed].name = name;
 	m->endpoints[managed].container = MODEL_NONE;
 	list = reconcile_not_governed(m, NULL);
 	assert_int_equal(json_array_size(list), 6);
@@ -82,18 +82,19 @@ static void test_overlay_without_an_identifier(void **state)
 {
 	CLEANUP_MODEL struct model *m = model_copy(w.model);
 	CLEANUP_JSON json_t *list = NULL, *denied = NULL, *known = NULL;
+	char driver[] = "overlay";
+	uint32_t vni = 4097;
 
 	(void)state;
-	free(m->networks[0].driver);
-	m->networks[0].driver = mem_strdup("overlay");
+	m->networks[0].driver = driver;
 	CLEANUP_FREE char *what = mem_printf("overlay, for network %s", m->networks[0].name);
 	list = reconcile_not_governed(m, w.settings);
 	assert_null(why(list, "setting", what));
 	w.settings->plaintext = PLAINTEXT_DENY_ENCRYPTED;
 	denied = reconcile_not_governed(m, w.settings);
 	assert_non_null(why(denied, "setting", what));
-	m->networks[0].vnis = mem_new(1, sizeof(*m->networks[0].vnis));
-	m->networks[0].vnis[m->networks[0].nvnis++] = 4097;
+	m->networks[0].vnis = &vni;
+	m->networks[0].nvnis = 1;
 	known = reconcile_not_governed(m, w.settings);
 	assert_null(why(known, "setting", what));
 }

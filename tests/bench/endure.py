@@ -113,16 +113,17 @@ def switches(pid: int) -> int:
 
 
 def idle(size: Size) -> list[Figure]:
-    seconds = 20 if size.smoke else 600
+    seconds = 4 if size.smoke else 600
     with quiet_folder(), Crowd(20 if size.smoke else 100) as crowd:
         crowd.start()
-        time.sleep(5 if size.smoke else IDLE_AFTER)
+        time.sleep(3 if size.smoke else IDLE_AFTER)
         assert crowd.process
         pid, cpu, woke = crowd.process.pid, crowd.cpu_ns(), switches(crowd.process.pid)
         asked, began = crowd.engine.asked(), time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - began
         woken, computed = switches(pid) - woke, (crowd.cpu_ns() - cpu) / 1e9
+        crowd.assert_right()  # it sleeps, and is not dead
     counts = {"wake-ups": woken, "seconds": round(passed), "requests": crowd.engine.asked() - asked}
     return [
         Figure(f"idle, {crowd.total} containers: wake-ups a minute", "", [60 * woken / passed], 1, counts),

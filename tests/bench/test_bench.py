@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["refused", "flows", "update", "instructions", "reaction", "load", "start", "memory", "soak", "idle", "churn", "storm"]
+NAMES = ["refused", "flows", "update", "instructions", "reaction", "load", "start", "memory", "soak", "idle", "elements", "churn", "storm"]
 NAMES += ["flatness", "surcharge", "flood", "bridged", "established", "new"]
 
 

@@ -13,6 +13,7 @@ from engine import Connection, Request
 
 LISTING = re.compile(r"^/containers/json\?all=1$|^/networks$")
 GATHER = 0.6  # s
+HELD_MAX = 20  # s; of 30 that the daemon has patience
 Waiting = list[tuple[Connection, Request]]
 
 
@@ -20,6 +21,8 @@ class Answers:
     def __init__(self, crowd: Crowd) -> None:
         self.spans: list[tuple[float, float]] = []
         self.running = 0
+        self.listed = 0.0  # when the engine was asked for a listing last
+        self.disturbed = False  # by a listing that could not wait so long
         self.engine = crowd.engine
         self._lock = threading.Lock()
         self._gathering = False
@@ -31,30 +34,45 @@ class Answers:
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:
         """Of one event the answers come at once meanwhile, as they would to a daemon that is not slowed down so much that it
-        has done its work for the first before the second is there; and the minute's listing waits."""
-        self._gathering = True
+        has done its work for the first before the second is there; and the minute's listing waits, for a while."""
+        self._gathering, self.disturbed = True, False
         try:
             yield
         finally:
             self._gathering = False
-            with self._lock:
-                held, self._listings = self._listings, []
-            self._give(held)
+            self._release()
+
+    def _release(self) -> None:
+        with self._lock:
+            held, self._listings = self._listings, []
+        self._give(held)
+
+    def _hold(self) -> None:
+        end = time.monotonic() + HELD_MAX
+        while self._gathering and time.monotonic() < end:
+            time.sleep(0.1)
+        if self._gathering:
+            self.disturbed = True
+            self._release()
 
     def _timed(self, c: Connection, request: Request) -> None:
+        is_listing = bool(LISTING.match(request.what))
         with self._lock:
             gathering = self._gathering and request.path != "/events"
-            to = self._listings if LISTING.match(request.what) else self._waiting
+            to = self._listings if is_listing else self._waiting
             if gathering:
                 to.append((c, request))
-            is_first = gathering and to is self._waiting and len(to) == 1
-            self.running += is_first or not gathering
+            is_first = gathering and len(to) == 1
+            self.running += not gathering or (is_first and not is_listing)
+            self.listed = time.monotonic() if is_listing else self.listed
         if not gathering:
             began = time.monotonic()
             try:
                 self._answer(c, request)
             finally:
                 self._done(began)
+        elif is_first and is_listing:
+            self._hold()
         elif is_first:
             began = time.monotonic()
             time.sleep(GATHER)

@@ -22,6 +22,7 @@ from typing import Any, Callable
 TESTS = Path(__file__).resolve().parent.parent
 sys.path += [str(TESTS / "fake"), str(TESTS / "netns")]
 
+import dip  # noqa: E402
 import elements  # noqa: E402
 import endure  # noqa: E402
 import load  # noqa: E402
@@ -168,7 +169,7 @@ BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": flood_of_refusals,
     "flows": flows_that_pass,
 }
-for module in (plane, reaction, load, endure, elements, lossless, storm, packets, taxes):
+for module in (plane, reaction, load, endure, elements, lossless, dip, storm, packets, taxes):
     BENCHMARKS |= module.BENCHMARKS
 
 

@@ -75,6 +75,7 @@ class Host:
             "route add default via 192.0.2.9",
         )
         self.inside.run("ip", "link", "set", "eth0", "address", mac(WEB), "up")
+        self.wait_forwarding("veth0")
         self.nft(TRACK)
 
     @staticmethod
@@ -83,6 +84,11 @@ class Host:
             yield f"link add {name} address {bridge_mac(name)} type bridge mcast_snooping 0"
             yield f"addr add {address} dev {name}"
             yield f"link set {name} up"
+
+    def wait_forwarding(self, port: str) -> None:
+        """A port forwards once the kernel has seen that its link is up, which may take a second."""
+        forwards = lambda: "state forwarding" in self.space.run("bridge", "link", "show", "dev", port)  # noqa: E731
+        assert eventually(forwards, 30), f"{port} does not forward"
 
     def ip(self, *commands: str) -> None:
         self.feed("".join(f"{c}\n" for c in commands), "ip", "-batch", "-")
@@ -101,6 +107,7 @@ class Host:
             "link set veth1 master br-front up",
             "link set sink up",
         )
+        self.wait_forwarding("veth1")
         self.space.run("bridge", "fdb", "replace", mac(BESIDE), "dev", "veth1", "master", "static")
         return BESIDE
 
@@ -157,10 +164,10 @@ class Host:
             f"link set behind master {device} up",
             "link set behind1 up",
         )
+        self.wait_forwarding("behind")
         back = {"smac": mac(DB) if to == DB else OUTSIDE_MAC, "dmac": bridge_mac(device)}
         back |= {"saddr": to, "sport": PORT, "dport": SPORT}
         with Stream(self, answers_to, back, "", "behind") as answers:
-            # The port forwards once the kernel has seen that its link is up, which may take a second.
             assert eventually(lambda: answers.burst(3) > 0 and self.is_answered()), "no answer came"
         self.ip("link del behind")
 

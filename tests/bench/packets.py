@@ -78,7 +78,7 @@ def growth(size: Size, name: str, text: Callable[[int], str], argv: tuple[str, .
             "few": functools.partial(few.burst, size.packets),
             "many": functools.partial(many.burst, size.packets // 8),
         }
-        found = interleave(replace(size, repeats=7, bursts=2), variants)
+        found = interleave(replace(size, repeats=min(7, size.repeats), bursts=min(2, size.bursts)), variants)
     return Figure(f"beside: {size.rules:,} / 10 {name}", "x", ratios(found["many"], found["few"]), None, medians(found))
 
 

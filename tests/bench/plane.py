@@ -23,6 +23,7 @@ FEW = 10
 SECOND_LOOK = 1.2  # s; an event is followed by a second look after 1 s (follow.c)
 CHECKS_BEGIN = 2.5  # s after a start; then they rest for 50 times as long as they took (checking.c)
 QUIET = 0.4  # s, in which neither the daemon nor the engine does anything: then it is done
+LISTING_S = 60  # from one to the next
 TRIES = 8
 # What comes, beside containers of the services that are there: its name in figures, and what the engine tells of it.
 KINDS: dict[str, dict[str, Any]] = {
@@ -49,6 +50,18 @@ class Stage:
         self.crowd = crowd
         self.answers = answers
         self.costs = Costs()
+        self.took = 0.0  # s, of the last one that was counted
+
+    def before_listing(self) -> None:
+        """Until there is as much time as the last one took: else until a listing is over."""
+        before = self.answers.listed
+        if time.monotonic() + self.took < before + LISTING_S:
+            return
+        end = time.monotonic() + 600
+        while self.answers.listed == before:
+            assert time.monotonic() < end, "no listing comes"
+            time.sleep(0.1)
+        self.rest()
 
     def rest(self, least: float = SECOND_LOOK) -> None:
         """Until nothing more comes of an event, however slow the daemon is just now."""
@@ -88,13 +101,16 @@ def send(stage: Stage, event: Event, work: Callable[[], None]) -> bool:
 
 
 def execute(keep: Path | None, stage: Stage, event: Event, work: Callable[[], None]) -> bool:
-    """False where the checks began meanwhile, for which the main thread has its part to do."""
+    """False where the checks began meanwhile, for which the main thread has its part to do, or a listing."""
+    stage.before_listing()
+    began = time.monotonic()
     with stage.answers.gathered(), Instructions(stage.crowd) as count:
         work()
     if keep:
         for file in count.files:
             shutil.copy(file, keep / f"{stage.crowd.total}.{'.'.join(event).replace(' ', '-')}.{file.name}")
-    if count.others:
+    stage.took = time.monotonic() - began
+    if count.others or stage.answers.disturbed:
         return False
     stage.costs.instructions[event].append(count.of(MAIN, ENGINE))
     stage.costs.own[event].append(count.of(MAIN))

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from figures import Figure, Size, medians, ratios
 from place import DIES_WITH_US
@@ -14,19 +14,35 @@ from place import DIES_WITH_US
 HERE = Path(__file__).resolve().parent
 
 
-def storm(size: Size) -> list[Figure]:
-    containers = 10 if size.smoke else 200
-    argv = [sys.executable, "-B", str(HERE / "tempest.py"), str(containers), str(size.rounds)]
+def tempest(*sizes: int) -> Any:
+    argv = [sys.executable, "-B", str(HERE / "tempest.py"), *map(str, sizes)]
     done = subprocess.run([*DIES_WITH_US, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout)
-    seconds = told["seconds"]
-    lost = len(told["lost"]) + told["status"]["lost"] + told["status"]["repaired"]
-    assert not told["lost"], told
-    name = f"{containers} containers that start at once"
+    return json.loads(done.stdout)
+
+
+def beside(told: dict[str, Any], way: str, name: str) -> Figure:
+    seconds = told["seconds"][way]
+    return Figure(name, "x", ratios(seconds["with"], seconds["without"]), 1.02, medians(seconds))
+
+
+def missed(told: dict[str, Any], name: str) -> Figure:
+    return Figure(name, "", [float(told["status"]["lost"] + told["status"]["repaired"])], 0, told["status"])
+
+
+def storm(size: Size) -> list[Figure]:
+    containers, services = (10, 5) if size.smoke else (200, 50)
+    told = tempest(containers, services, size.rounds)
+    for kind, number in (("storm", containers), ("compose", services)):
+        assert not told[kind]["lost"], f"what the rules lack, or have still: {told[kind]}"
+        assert told[kind]["status"]["events"] >= 2 * number * size.rounds, told[kind]
+    at_once, project = f"{containers} containers that start at once", f"a project of {services} services"
     return [
-        Figure(f"{name}, with quaywall / without", "x", ratios(seconds["with"], seconds["without"]), 1.02, medians(seconds)),
-        Figure(f"{name}: those not told of, or lost", "", [float(lost)], 0, told["status"]),
+        beside(told["storm"], "up", f"{at_once}, with quaywall / without"),
+        missed(told["storm"], f"{at_once}: those not told of, or lost"),
+        beside(told["compose"], "up", f"{project} that goes up, with quaywall / without"),
+        beside(told["compose"], "down", f"{project} that goes down, with quaywall / without"),
+        missed(told["compose"], f"{project}: events lost, or found by a listing alone"),
     ]
 
 

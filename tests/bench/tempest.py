@@ -1,6 +1,6 @@
-"""tempest.py CONTAINERS ROUNDS: containers that a real engine starts as fast as it can, by turns with quaywall and without it.
-A process of its own, as the beds of the scripted and of the real engines share a name. Prints JSON: the seconds of each
-round, and what quaywall missed."""
+"""tempest.py CONTAINERS SERVICES ROUNDS: containers that a real engine starts as fast as it can, by turns with quaywall and
+without it: all at once, and as the services of a project that goes up with its network, and down again. A process of its own, as
+the beds of the scripted and of the real engines share a name. Prints JSON: the seconds of each round, and what quaywall missed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Iterable
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "engine"))
 
@@ -19,76 +19,134 @@ from bed.daemon import binary  # noqa: E402
 from starts import Api, Folder  # noqa: E402
 
 POLICY = "policy: shop\nfor: {project: shop}\nallow: [{from: {service: web}, to: {service: web}, ports: [80]}]\n"
+SERVE = ["/probe", "serve", "web", "tcp:80"]
 AT_ONCE = 8
 PATIENCE = 30
 
 
-def storm(engine: PrivateEngine, count: int, name: str) -> tuple[float, list[str]]:
-    """How long they took to start, and their addresses."""
-    api = Api(engine.socket)
-    folder = Folder(engine)
-    names = [f"{name}-{i}" for i in range(count)]
-    argv = ["/probe", "serve", "web", "tcp:80"]
+def timed(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def on_each(work: Callable[[str], Any], names: Iterable[str]) -> list[Any]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda n: api.create(n, argv, "front", "shop/web", folder.path), names))
-        began = time.monotonic()
-        list(pool.map(api.start, names))
-        took = time.monotonic() - began
-        found = list(pool.map(api.inspect, names))
-    return took, [c["NetworkSettings"]["Networks"]["front"]["IPAddress"] for c in found]
+        return list(pool.map(work, names))
 
 
-def clear(engine: PrivateEngine, count: int, name: str) -> None:
-    api = Api(engine.socket)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(api.remove, (f"{name}-{i}" for i in range(count))))
+class Weather:
+    """What is measured with quaywall and without: `up` and `down` return the seconds of what counts."""
+
+    network = "front"
+
+    def __init__(self, engine: PrivateEngine, count: int) -> None:
+        self.api = Api(engine.socket)
+        self.folder = Folder(engine)
+        self.names = [f"c{i}" for i in range(count)]
+
+    def addresses(self) -> list[str]:
+        found = on_each(self.api.inspect, self.names)
+        return [c["NetworkSettings"]["Networks"][self.network]["IPAddress"] for c in found]
+
+    def up(self) -> float:
+        raise NotImplementedError
+
+    def down(self) -> float:
+        raise NotImplementedError
 
 
-def missing(quaywall: Quaywall, addresses: list[str]) -> list[str]:
+class Storm(Weather):
+    def __init__(self, engine: PrivateEngine, count: int) -> None:
+        super().__init__(engine, count)
+        engine.network("front", "172.30.0.0/16")
+
+    def up(self) -> float:
+        on_each(lambda n: self.api.create(n, SERVE, "front", "shop/web", self.folder.path), self.names)
+        return timed(lambda: on_each(self.api.start, self.names))
+
+    def down(self) -> float:
+        return timed(lambda: on_each(self.api.remove, self.names))
+
+
+class Compose(Weather):
+    """Each is a service of its own, so that each is an identity that comes and goes."""
+
+    network = "shop_default"
+
+    def up(self) -> float:
+        config = {"Name": self.network, "IPAM": {"Config": [{"Subnet": "172.31.0.0/16"}]}}
+
+        def run(name: str) -> None:
+            service = f"shop/{name if name != self.names[0] else 'web'}"
+            self.api.create(name, SERVE, self.network, service, self.folder.path)
+            self.api.start(name)
+
+        def work() -> None:
+            self.api.call("POST", "/networks/create", config)
+            on_each(run, self.names)
+
+        return timed(work)
+
+    def down(self) -> float:
+        def work() -> None:
+            on_each(self.api.remove, self.names)
+            self.api.call("DELETE", f"/networks/{self.network}")
+
+        return timed(work)
+
+
+def left(quaywall: Quaywall, addresses: list[str], known: bool) -> list[str]:
+    """Those that the rules do not know when all is done; or know still, where they are gone."""
     end = time.monotonic() + PATIENCE
     while True:
         table = quaywall.table()
-        left = [a for a in addresses if f" . {a} " not in table]
-        if not left or time.monotonic() > end:
-            return left
+        found = [a for a in addresses if (f" . {a} " in table) != known]
+        if not found or time.monotonic() > end:
+            return found
         time.sleep(0.2)
-
-
-def main() -> None:
-    count, rounds = int(sys.argv[1]), int(sys.argv[2])
-    seconds: dict[str, list[float]] = {"with": [], "without": []}
-    lost, status = [], {}
-    assert binary()
-    with tempfile.TemporaryDirectory(prefix="quaywall-storm.") as folder:
-        engine = PrivateEngine(next(iter(GENERATIONS)))
-        try:
-            engine.load_image()
-            engine.network("front", "172.30.0.0/16")
-            quaywall = Quaywall(engine, Path(folder))
-            quaywall.policy("shop", POLICY)
-            for r in range(2 * rounds):
-                kind = ("with", "without")[(r + r // 2) % 2]
-                if kind == "with":
-                    quaywall.start()
-                took, addresses = storm(engine, count, f"c{r}")
-                seconds[kind].append(took)
-                if kind == "with":
-                    lost += missing(quaywall, addresses)
-                    status = told(quaywall.status(), status)
-                    clear(engine, count, f"c{r}")
-                    quaywall.verb("flush")
-                    quaywall.stop()
-                else:
-                    clear(engine, count, f"c{r}")
-        finally:
-            engine.close()
-    print(json.dumps({"seconds": seconds, "lost": lost, "status": status}))
 
 
 def told(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """Of all its runs."""
     found = {k: now["engine"][k] + before.get(k, 0) for k in ("events", "lost", "repaired")}
     return found | {"transactions": now["kernel"]["transactions"] + before.get("transactions", 0)}
+
+
+def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]:
+    ways = ("up", "down")
+    seconds: dict[str, dict[str, list[float]]] = {way: {"with": [], "without": []} for way in ways}
+    lost: list[str] = []
+    status: dict[str, Any] = {}
+    for r in range(2 * rounds):
+        kind = ("with", "without")[(r + r // 2) % 2]
+        if kind == "with":
+            quaywall.start()
+        seconds["up"][kind].append(weather.up())
+        addresses = weather.addresses()
+        lost += left(quaywall, addresses, True) if kind == "with" else []
+        seconds["down"][kind].append(weather.down())
+        if kind == "with":
+            lost += left(quaywall, addresses, False)
+            status = told(quaywall.status(), status)
+            quaywall.verb("flush")
+            quaywall.stop()
+    return {"seconds": seconds, "lost": lost, "status": status}
+
+
+def main() -> None:
+    containers, services, rounds = map(int, sys.argv[1:])
+    assert binary()
+    with tempfile.TemporaryDirectory(prefix="quaywall-storm.") as folder:
+        engine = PrivateEngine(next(iter(GENERATIONS)))
+        try:
+            engine.load_image()
+            quaywall = Quaywall(engine, Path(folder))
+            quaywall.policy("shop", POLICY)
+            storm = measure(Storm(engine, containers), quaywall, rounds)
+            print(json.dumps({"storm": storm, "compose": measure(Compose(engine, services), quaywall, rounds)}))
+        finally:
+            engine.close()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def callgrind(folder: Path) -> tuple[str, ...]:
         "valgrind",
         "--quiet",
         "--tool=callgrind",
+        "--fair-sched=try",
         "--separate-threads=yes",
         "--instr-atstart=no",
         f"--callgrind-out-file={folder}/callgrind",

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+import traceback
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -173,6 +175,43 @@ for module in (plane, reaction, load, endure, elements, lossless, dip, storm, pa
     BENCHMARKS |= module.BENCHMARKS
 
 
+@dataclass
+class Report:
+    """What --json writes, anew after each benchmark: a run of all of them takes long."""
+
+    when: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S"))
+    kernel: str = field(default_factory=lambda: platform.release())
+    cpus: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    small: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)  # that each benchmark took
+    failed: dict[str, str] = field(default_factory=dict)  # why there are no figures of it
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, path: str) -> None:
+        fresh = Path(f"{path}.fresh")
+        fresh.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        fresh.rename(path)
+
+
+def run(name: str, size: Size, report: Report) -> bool:
+    """Whether all figures were within their limits. One that breaks is told, and those after it are run."""
+    began = time.monotonic()
+    figures: list[Figure] = []
+    try:
+        figures = BENCHMARKS[name](size)
+    except Exception as e:  # pylint: disable=broad-except
+        traceback.print_exc()
+        report.failed[name] = f"{type(e).__name__}: {e}"
+    report.seconds[name] = round(time.monotonic() - began, 1)
+    for figure in figures:
+        if size.smoke:
+            figure.limit = None
+        print(figure.line(), flush=True)
+        report.figures.append({"benchmark": name, "median": figure.median, "held": figure.held()} | asdict(figure))
+    print(f"-- {name}: {report.seconds[name]:.0f} s\n", flush=True)
+    return name not in report.failed and all(f.held() for f in figures)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="What quaywall costs.")
     parser.add_argument("--smoke", action="store_true", help="small, and nothing is held against a limit")
@@ -180,17 +219,19 @@ def main() -> int:
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="for what valgrind counted, function by function")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default")
     options = parser.parse_args()
+    unknown = [n for n in options.names if n not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}")
     size = replace(SMOKE if options.smoke else FULL, keep=options.keep)
-    figures: list[Figure] = []
+    report = Report(small=options.smoke)
+    held = True
     for name in options.names or BENCHMARKS:
-        for figure in BENCHMARKS[name](size):
-            if size.smoke:
-                figure.limit = None
-            print(figure.line(), flush=True)
-            figures.append(figure)
-    if options.json:
-        Path(options.json).write_text(json.dumps([asdict(f) for f in figures], indent=1) + "\n", encoding="utf-8")
-    return 0 if all(f.held() for f in figures) else 1
+        held &= run(name, size, report)
+        if options.json:
+            report.write(options.json)
+    if report.failed:
+        print(f"without figures: {', '.join(report.failed)}", file=sys.stderr)
+    return 0 if held else 1
 
 
 if __name__ == "__main__":

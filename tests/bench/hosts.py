@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 WEB, DB, OUTSIDE, HOST = "172.18.0.3", "172.19.0.2", "192.0.2.9", "192.0.2.1"
 BESIDE = "172.18.0.4"
 OUTSIDE_MAC = "02:00:00:00:00:09"
+OPTIONS = {"sink": "-d", "firewall": "-f"}  # of bench_inject
 PORT = 5432  # of db, and outside
 SPORT = 1024
 BRIDGES = {"br-front": ("172.18.0.1/16", 0x0A), "br-back": ("172.19.0.1/16", 0x0B), "eth0": (f"{HOST}/24", 0x0C)}
@@ -212,11 +213,11 @@ class Stream(Answering):
 
     def __init__(self, host: Host, to: str, traffic: dict[str, Any], arrives_at: str, device: str = "veth0") -> None:
         keys = {"dmac": bridge_mac("br-front"), "saddr": WEB, "daddr": to, "sport": SPORT, "dport": PORT} | traffic
-        sinks = ["-d", str(keys.pop("sink"))] if "sink" in keys else []
+        options = [x for key, flag in OPTIONS.items() if key in keys for x in (flag, str(keys.pop(key)))]
         self.host = host
         self.arrives_at = arrives_at
         self.before = host.sent_to(arrives_at) if arrives_at else 0
-        super().__init__(host.space, "bench_inject", *sinks, device, *(f"{k}={v}" for k, v in keys.items()))
+        super().__init__(host.space, "bench_inject", *options, device, *(f"{k}={v}" for k, v in keys.items()))
 
     def __exit__(self, kind: object, *_: object) -> None:
         super().__exit__(kind)
@@ -323,6 +324,18 @@ def one_map(sources: int, ports: int) -> str:
         "ip saddr . ip daddr . meta l4proto . th dport vmap @flows",
         before=before,
     )
+
+
+def interval_set(sources: int, ports: int) -> str:
+    """The same by ranges of ports: an element for each source, in one set."""
+    first = ipaddress.IPv4Address(WEB)
+    items = (f"{first + i} . {DB} . udp . {PORT}-{PORT + ports}" for i in range(sources))
+    before = (
+        " set flows {\n  type ipv4_addr . ipv4_addr . inet_proto . inet_service\n  flags interval\n"
+        f"  elements = {{ {', '.join(items)} }}\n }}\n"
+    )
+    rule = "ip saddr . ip daddr . meta l4proto . th dport @flows accept"
+    return chain("ct state established,related accept", rule, before=before)
 
 
 def iptables(number: int) -> str:

@@ -1,7 +1,9 @@
 /*
- * inject [-b BATCH] [-d DEVICE] DEVICE KEY=VALUE...: UDP packets that come in by DEVICE, which is one end of a veth pair of
+ * inject [-b BATCH] [-d DEVICE] [-f SOURCES:PORTS] DEVICE KEY=VALUE...: UDP packets that come in by DEVICE, which is one end of a veth pair of
  * this network namespace. Each line of standard input is a number of them, and is answered by the nanoseconds of CPU time that
- * each took until the kernel was through with it. With -d the other device drops what comes to it.
+ * each took until the kernel was through with it. With -d the other device drops what comes to it. With -f the XDP program is
+ * a firewall, too, before it passes the packet on: it looks up who has the source's MAC and address, both ends, and the flow, in
+ * hash maps of so many sources and, for each of them, so many ports.
  *
  *	smac, dmac		where the packets are from and go to; of smac the last four bytes are the source address where
  *				it is left out
@@ -36,9 +38,12 @@
 #define MULTIPLIER \
 	40503 /* odd, so that the multiples of it, modulo a power of two, are all different */
 
+#define AT_SMAC	    6
 #define AT_SMAC_END 8 /* its last four bytes */
+#define AT_PROTOCOL 23
 #define AT_CHECKSUM 24
 #define AT_SADDR    26
+#define AT_DADDR    30
 #define AT_SPORT    34
 #define AT_DPORT    36
 
@@ -54,6 +59,7 @@ enum {
 	R7,
 	R8,
 	R9,
+	R10, /* the stack */
 };
 
 struct traffic {
@@ -61,11 +67,24 @@ struct traffic {
 	uint32_t saddr; /* of the first source, in host order as the ports are */
 	uint16_t sport, dport;
 	uint32_t flows, sources, ports;
-	bool own_mac; /* given, so that it does not follow the address */
+	bool own_mac;			     /* given, so that it does not follow the address */
+	uint32_t known_sources, known_ports; /* to the firewall; 0: there is none */
+};
+
+/* Keys of its maps, in network order, without a gap. */
+struct bound_key {
+	uint8_t mac[ETH_ALEN];
+	uint16_t zero;
+	uint32_t addr;
+};
+
+struct flow_key {
+	uint32_t saddr, daddr;
+	uint16_t protocol, dport;
 };
 
 struct program {
-	struct bpf_insn insns[96];
+	struct bpf_insn insns[160];
 	size_t len;
 };
 
@@ -200,6 +219,142 @@ static void emit_checksum(struct program *p, const struct traffic *t)
 	emit_put(p, BPF_H, AT_CHECKSUM, R9);
 }
 
+/* ---- the firewall ---- */
+
+static int new_map(uint32_t key_size, uint32_t entries)
+{
+	union bpf_attr attr = {.map_type = BPF_MAP_TYPE_HASH,
+			       .key_size = key_size,
+			       .value_size = sizeof(uint32_t),
+			       .max_entries = entries};
+	long fd = bpf(BPF_MAP_CREATE, &attr);
+
+	if (fd < 0)
+		die("BPF_MAP_CREATE");
+	return (int)fd;
+}
+
+static void put(int map, const void *key)
+{
+	uint32_t value = 1;
+	union bpf_attr attr = {
+		.map_fd = (uint32_t)map, .key = (uintptr_t)key, .value = (uintptr_t)&value};
+
+	if (bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0)
+		die("BPF_MAP_UPDATE_ELEM");
+}
+
+static uint32_t receiver(const struct traffic *t)
+{
+	uint32_t daddr;
+
+	memcpy(&daddr, t->frame + AT_DADDR, sizeof(daddr));
+	return daddr;
+}
+
+static int map_of_bound(const struct traffic *t)
+{
+	int map = new_map(sizeof(struct bound_key), t->known_sources);
+
+	for (uint32_t i = 0; i < t->known_sources; i++) {
+		struct bound_key key = {.addr = htonl(t->saddr + i)};
+
+		memcpy(key.mac, t->frame + ETH_ALEN, ETH_ALEN);
+		if (!t->own_mac)
+			memcpy(key.mac + 2, &key.addr, sizeof(key.addr));
+		put(map, &key);
+	}
+	return map;
+}
+
+static int map_of_ends(const struct traffic *t)
+{
+	int map = new_map(sizeof(uint32_t), t->known_sources + 1);
+	uint32_t daddr = receiver(t);
+
+	put(map, &daddr);
+	for (uint32_t i = 0; i < t->known_sources; i++) {
+		uint32_t saddr = htonl(t->saddr + i);
+
+		put(map, &saddr);
+	}
+	return map;
+}
+
+static int map_of_flows(const struct traffic *t)
+{
+	int map = new_map(sizeof(struct flow_key), t->known_sources * t->known_ports);
+
+	for (uint32_t i = 0; i < t->known_sources * t->known_ports; i++) {
+		struct flow_key key = {.saddr = htonl(t->saddr + i / t->known_ports),
+				       .daddr = receiver(t),
+				       .protocol = t->frame[AT_PROTOCOL],
+				       .dport = htons((uint16_t)(t->dport + i % t->known_ports))};
+
+		put(map, &key);
+	}
+	return map;
+}
+
+/* The key's bytes at TO = the packet's at FROM */
+static void emit_key(struct program *p, int size, int to, int from)
+{
+	emit(p, BPF_LDX | BPF_MEM | size, R1, R6, from, 0);
+	emit(p, BPF_STX | BPF_MEM | size, R10, R1, to, 0);
+}
+
+/* Drops the packet where MAP has no such key, which stands at AT on the stack. */
+static void emit_look(struct program *p, int map, int at)
+{
+	emit(p, BPF_LD | BPF_DW | BPF_IMM, R1, BPF_PSEUDO_MAP_FD, 0, map);
+	emit(p, 0, 0, 0, 0, 0);
+	emit_move(p, R2, R10);
+	emit_compute(p, BPF_ADD, R2, at);
+	emit(p, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
+	emit(p, BPF_JMP | BPF_JNE | BPF_K, R0, 0, 2, 0);
+	emit_compute(p, BPF_MOV, R0, XDP_DROP);
+	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+static void emit_bound(struct program *p, const struct traffic *t)
+{
+	emit_key(p, BPF_W, -12, AT_SMAC);
+	emit_key(p, BPF_H, -8, AT_SMAC + 4);
+	emit(p, BPF_ST | BPF_MEM | BPF_H, R10, 0, -6, 0);
+	emit_key(p, BPF_W, -4, AT_SADDR);
+	emit_look(p, map_of_bound(t), -12);
+}
+
+static void emit_ends(struct program *p, const struct traffic *t)
+{
+	int map = map_of_ends(t);
+
+	emit_look(p, map, -4); /* the address of the binding */
+	emit_key(p, BPF_W, -4, AT_DADDR);
+	emit_look(p, map, -4);
+}
+
+static void emit_flow(struct program *p, const struct traffic *t)
+{
+	emit_key(p, BPF_W, -12, AT_SADDR);
+	emit_key(p, BPF_W, -8, AT_DADDR);
+	emit(p, BPF_LDX | BPF_MEM | BPF_B, R1, R6, AT_PROTOCOL, 0);
+	emit(p, BPF_STX | BPF_MEM | BPF_H, R10, R1, -4, 0);
+	emit_key(p, BPF_H, -2, AT_DPORT);
+	emit_look(p, map_of_flows(t), -12);
+}
+
+/* A call leaves of the registers but R6 to R9. */
+static void emit_firewall(struct program *p, const struct traffic *t)
+{
+	emit_move(p, R6, R2);
+	emit_bound(p, t);
+	emit_ends(p, t);
+	emit_flow(p, t);
+}
+
+/* ---- into the kernel ---- */
+
 static int load(const struct program *p)
 {
 	static char log[16384];
@@ -243,6 +398,8 @@ static int load_traffic(const struct traffic *t)
 	emit_source(&p, t);
 	emit_ports(&p, t);
 	emit_checksum(&p, t);
+	if (t->known_sources)
+		emit_firewall(&p, t);
 	emit_compute(&p, BPF_MOV, R0, XDP_PASS);
 	emit(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	return load(&p);
@@ -332,6 +489,18 @@ static uint32_t address(const char *text)
 	return ntohl(a.s_addr);
 }
 
+/* "10000:10" */
+static void firewall(struct traffic *t, char *text)
+{
+	char *ports = strchr(text, ':');
+
+	if (!ports)
+		usage(text);
+	*ports++ = '\0';
+	t->known_sources = number(text, UINT16_MAX);
+	t->known_ports = number(ports, UINT16_MAX);
+}
+
 /* An UDP datagram without a sum of its own. */
 static void begin(struct traffic *t)
 {
@@ -358,7 +527,7 @@ static void set(struct traffic *t, const char *key, const char *value)
 	} else if (!strcmp(key, "daddr")) {
 		uint32_t a = htonl(address(value));
 
-		memcpy(t->frame + 30, &a, sizeof(a));
+		memcpy(t->frame + AT_DADDR, &a, sizeof(a));
 	} else if (!strcmp(key, "sport")) {
 		t->sport = (uint16_t)number(value, UINT16_MAX);
 	} else if (!strcmp(key, "dport")) {
@@ -376,7 +545,6 @@ static void set(struct traffic *t, const char *key, const char *value)
 
 static void parse(struct traffic *t, char **argv)
 {
-	begin(t);
 	for (; *argv; argv++) {
 		char *value = strchr(*argv, '=');
 
@@ -413,11 +581,14 @@ int main(int argc, char **argv)
 	unsigned index;
 	int c;
 
-	while ((c = getopt(argc, argv, "b:d:")) > 0) {
+	begin(&t);
+	while ((c = getopt(argc, argv, "b:d:f:")) > 0) {
 		if (c == 'b')
 			batch = number(optarg, 256);
 		else if (c == 'd')
 			attach(device(optarg), XDP_DROP);
+		else if (c == 'f')
+			firewall(&t, optarg);
 		else
 			return 2;
 	}

@@ -107,16 +107,28 @@ def surcharge(size: Size) -> list[Figure]:
         variants = {
             "no rules": Host(stack),
             "quaywall": quaywall(stack, size.endpoints, size.elements),
-            "one map": ruled(stack, hosts.one_map(size.endpoints, ports)),
-            "one rule": ruled(stack, hosts.linear(1)),
+            ONE_MAP: ruled(stack, hosts.one_map(size.endpoints, ports)),
+            ONE_RULE: ruled(stack, hosts.linear(1)),
+            INTERVALS: ruled(stack, hosts.interval_set(min(size.endpoints, INTERVALS_MAX), ports)),
             "quaywall, counters: false": quaywall(stack, size.endpoints, size.elements, "counters: false\n"),
             "quaywall, antispoof: false": quaywall(stack, size.endpoints, size.elements, "antispoof: false\n"),
         }
-        found = interleave(size, {n: sender(h, size) for n, h in variants.items()})
-    plain = found["no rules"]
-    values = [(a - p) / (b - p) for a, b, p in zip(found["quaywall"], found["one map"], plain)]
-    name = "what quaywall adds to a packet / what one verdict map adds"
-    return [Figure(name, "x", values, 1.4, medians(found))]
+        senders = {n: sender(h, size) for n, h in variants.items()}
+        senders[XDP] = sender(Host(stack), size, firewall=f"{size.endpoints}:{ports}")
+        found = interleave(size, senders)
+    name = "what quaywall adds to a packet /"
+    first = Figure(f"{name} {ONE_MAP}", "x", added(found, ONE_MAP), 1.4, medians(found))
+    return [first, *(Figure(f"beside: {name} {n}", "x", added(found, n)) for n in (XDP, INTERVALS, ONE_RULE))]
+
+
+ONE_MAP, ONE_RULE, INTERVALS = "one verdict map", "one rule", "one set of intervals"
+XDP = "an XDP program with four lookups"
+INTERVALS_MAX = 1000  # of more it takes minutes to load
+
+
+def added(found: dict[str, list[float]], to: str) -> list[float]:
+    rounds = zip(found["quaywall"], found[to], found["no rules"])
+    return [(a - p) / (b - p) for a, b, p in rounds]
 
 
 REFUSES = [f"{hosts.PORT}/tcp"]

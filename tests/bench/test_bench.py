@@ -32,7 +32,7 @@ def run(name: str) -> list[dict[str, Any]]:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        found: list[dict[str, Any]] = json.loads(Path(out.name).read_text(encoding="utf-8"))
+        found: list[dict[str, Any]] = json.loads(Path(out.name).read_text(encoding="utf-8"))["figures"]
         return found
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from crowd import Crowd
 from place import DIES_WITH_US, eventually
 
-STRACE = ("strace", "-f", "-v", "-ttt", "-xx", "-X", "raw", "-s", "100000000", "-e", "trace=sendto")
+STRACE = ("strace", "-f", "-v", "-ttt", "-T", "-xx", "-X", "raw", "-s", "100000000", "-e", "trace=sendto")
 # Of nf_tables: tables, chains, rules, sets, elements, objects.
 NFT_READS = {1, 4, 7, 10, 13, 19}
 CONNTRACK, NFTABLES = 1, 10
@@ -154,6 +154,21 @@ def read_trace(file: Path, threads: list[int] | None = None) -> Sent:
         m = re.match(r"(\d+) +[\d.]+ sendto\((\d+), .*sa_family=0x10\b", line)
         if m and (not threads or int(m[1]) in threads):
             add(found, payload(line))
+    return found
+
+
+def took(file: Path, call: str, size: int | None = None) -> list[float]:
+    """Microseconds of each call, of those that were given or got SIZE bytes where that is told."""
+    found = []
+    waiting: set[str] = set()
+    for line in file.read_text().splitlines():
+        thread = line.partition(" ")[0]
+        if f" {call}(" in line and (size is None or f", {size}, " in line):
+            waiting.add(thread)
+        m = re.search(r" <([\d.]+)>$", line)
+        if m and thread in waiting:
+            waiting.remove(thread)
+            found.append(1e6 * float(m[1]))
     return found
 
 

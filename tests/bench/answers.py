@@ -33,8 +33,9 @@ class Answers:
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:
-        """Of one event the answers come at once meanwhile, as they would to a daemon that is not slowed down so much that it
-        has done its work for the first before the second is there; and the minute's listing waits, for a while."""
+        """Of one event the answers come at once meanwhile, as they would to a daemon that is not slowed down so much, by a
+        tracer or by others, that it has done its work for the first before the second is there; and the minute's listing
+        waits, for a while."""
         self._gathering, self.disturbed = True, False
         try:
             yield

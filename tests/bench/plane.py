@@ -94,10 +94,11 @@ class Stage:
 
 
 def send(stage: Stage, event: Event, work: Callable[[], None]) -> bool:
-    with Netlink(stage.crowd) as trace:
+    with stage.answers.gathered(), Netlink(stage.crowd) as trace:
         work()
-    stage.costs.sent[event].append(trace.sent())
-    return True
+    if not stage.answers.disturbed:
+        stage.costs.sent[event].append(trace.sent())
+    return not stage.answers.disturbed
 
 
 def execute(keep: Path | None, stage: Stage, event: Event, work: Callable[[], None]) -> bool:

@@ -3,6 +3,7 @@
 #include "registers.h"
 
 #include <netinet/in.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
@@ -89,6 +90,14 @@ static bool compare_ipsec(struct reading *d, const struct comparison *c,
 	return true;
 }
 
+static bool compare_packet_type(struct reading *d, const struct comparison *c)
+{
+	if (c->negate || c->slot->masked || c->len != 1 || c->data[0] != PACKET_MULTICAST)
+		return false;
+	add(d, (struct ruleset_expr) {.kind = EXPR_MULTICAST});
+	return true;
+}
+
 static bool compare_meta(struct reading *d, const struct comparison *c)
 {
 	if (!is_equality(c))
@@ -103,6 +112,8 @@ static bool compare_meta(struct reading *d, const struct comparison *c)
 		return compare_ethertype(d, c);
 	case NFT_META_IIFTYPE:
 		return compare_iiftype(c);
+	case NFT_META_PKTTYPE:
+		return compare_packet_type(d, c);
 	case NFT_META_SECPATH:
 		return compare_ipsec(d, c, EXPR_IPSEC_IN);
 	default:

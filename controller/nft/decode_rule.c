@@ -54,6 +54,7 @@ static uint32_t meta_size(uint32_t key)
 	case NFT_META_L4PROTO:
 	case NFT_META_NFPROTO:
 	case NFT_META_SECPATH:
+	case NFT_META_PKTTYPE:
 		return 1;
 	case NFT_META_PROTOCOL:
 	case NFT_META_IIFTYPE:

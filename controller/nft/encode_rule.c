@@ -5,6 +5,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
@@ -193,6 +194,15 @@ static void emit_tcp_not_syn(struct nftnl_rule *rule)
 	emit_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, FIRST_WORD);
 	emit_mask(rule, &mask, sizeof(mask));
 	emit_equal(rule, true, &syn, sizeof(syn));
+}
+
+/* meta pkttype multicast */
+static void emit_multicast(struct nftnl_rule *rule)
+{
+	static const uint8_t multicast = PACKET_MULTICAST;
+
+	emit_meta(rule, NFT_META_PKTTYPE, FIRST_WORD);
+	emit_equal(rule, false, &multicast, sizeof(multicast));
 }
 
 /* fib daddr type local */
@@ -512,6 +522,9 @@ static void emit_expr(struct nftnl_rule *rule, uint8_t family, const struct rule
 	case EXPR_ETHER_TYPE:
 		emit_ether_type(rule, e);
 		return;
+	case EXPR_MULTICAST:
+		emit_multicast(rule);
+		break;
 	case EXPR_LINK_GROUP:
 		emit_link_group(rule);
 		return;

@@ -231,6 +231,9 @@ static void add_expr(const struct ruleset_expr *e, struct buf *out)
 	case EXPR_ETHER_TYPE:
 		add_ether_type(e, op, out);
 		return;
+	case EXPR_MULTICAST:
+		buf_str(out, "meta pkttype multicast");
+		return;
 	case EXPR_LINK_GROUP:
 		buf_str(out, "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00");
 		return;

@@ -131,6 +131,7 @@ enum ruleset_expr_kind {
 	EXPR_NEXTHDR,	     /* ip6 nexthdr [!=] NUMBER: of the first header */
 	EXPR_LATER_FRAGMENT, /* frag frag-off != 0: IPv6, and not the first fragment */
 	EXPR_ETHER_TYPE,     /* ether type [!=] NUMBER, as on the wire: a VLAN tag shows */
+	EXPR_MULTICAST,	     /* meta pkttype multicast: came in a frame to a group */
 	EXPR_LINK_GROUP,     /* ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 */
 	EXPR_IP_DADDR,	     /* ip daddr [!=] PREFIX, or ip6 */
 	EXPR_IP_SADDR,	     /* ip saddr [!=] PREFIX, or ip6 */

@@ -34,6 +34,7 @@ static const struct {
 	{{.kind = EXPR_HOPLIMIT, .number = 255}, "ip6 hoplimit 255"},
 	{{.kind = EXPR_ETHER_TYPE, .negate = true, .number = 0x8100}, "ether type != 0x8100"},
 	{{.kind = EXPR_ETHER_TYPE, .number = 0x86dd}, "ether type ip6"},
+	{{.kind = EXPR_MULTICAST}, "meta pkttype multicast"},
 	{{.kind = EXPR_LOOKUP,
 	  .negate = true,
 	  .name = (char *)"q_set",

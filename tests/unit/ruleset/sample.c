@@ -332,6 +332,9 @@ static void add_matches(struct ruleset *r)
 	RULE(c, VERDICT_RETURN, L4(17), {.kind = EXPR_TH_DPORT, .first = 0, .last = 65535});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_CT_STATE, .number = CT_NEW},
 	     {.kind = EXPR_TCP_NOT_SYN});
+	RULE(c, VERDICT_DROP, {.kind = EXPR_TCP_NOT_SYN},
+	     {.kind = EXPR_CT_STATE, .number = CT_NEW});
+	RULE(c, VERDICT_RETURN, {.kind = EXPR_CT_STATE, .negate = true, .number = CT_NEW});
 	RULE(c, VERDICT_ACCEPT, {.kind = EXPR_HOPLIMIT, .number = 255},
 	     LOOKUP("q_nd", LOAD_ICMPV6_TYPE));
 	RULE(c, VERDICT_ACCEPT, LOOKUP("q_flows4", LOAD_IIFNAME, LOAD_IP_SADDR, LOAD_CT_REPLY_IP));
@@ -342,6 +345,7 @@ static void add_matches(struct ruleset *r)
 	      .name = (char *)"q_subnets6",
 	      LOADS(LOAD_CT_REPLY_IP6)});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_LINK_GROUP});
+	RULE(c, VERDICT_DROP, {.kind = EXPR_MULTICAST}, {.kind = EXPR_LINK_GROUP});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL});
 	RULE(c, VERDICT_DROP, {.kind = EXPR_FIB_LOCAL, .negate = true});
 }

@@ -234,7 +234,7 @@ static bool can_answer_refused(const struct compiled *c, const struct identity *
 }
 
 /*
- * ct state new tcp flags & (fin|syn|rst|ack) != syn goto TARGET
+ * tcp flags & (fin|syn|rst|ack) != syn ct state new goto TARGET
  *
  * A TCP flow begins with a SYN. Conntrack picks one up in the middle, by a packet of either end: then a refused flow
  * that it did not know (within a bridge, while br_netfilter was off) would live on as one of the other
@@ -249,9 +249,9 @@ static void write_middle(const struct writer *w, struct ruleset_chain *chain,
 	if (!can_answer_refused(w->c, id, side))
 		return;
 	rule = ruleset_add_rule(chain, NULL);
-	rule_ct_state(rule, CT_NEW);
 	rule_l4proto(rule, IPPROTO_TCP);
 	rule_expr(rule, EXPR_TCP_NOT_SYN);
+	rule_ct_state(rule, CT_NEW);
 	rule_verdict(rule, VERDICT_GOTO, target);
 }
 

@@ -46,26 +46,18 @@ static void write_set(const struct writer *w, int f)
 	set->size = MOST;
 }
 
-/* [meta l4proto tcp] SADDR . l4proto . sport . DADDR . dport @cut4 [update @cut4 { … }] drop */
-static void write_drop(struct ruleset_chain *chain, int f, bool stays)
+static struct ruleset_expr use_of_set(enum ruleset_expr_kind kind, int f)
 {
-	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
-	struct ruleset_expr stay = {
-		.kind = EXPR_DYNSET_STAY,
+	return (struct ruleset_expr) {
+		.kind = kind,
 		.name = (char *)compile_cut_set(families[f]),
 		.loads = {family_saddr(f), LOAD_L4PROTO, LOAD_TH_SPORT, family_daddr(f),
 			  LOAD_TH_DPORT},
 		.nloads = 5,
 	};
-
-	if (stays)
-		rule_l4proto(rule, IPPROTO_TCP);
-	rule_lookup(rule, stay.name, false, stay.loads, stay.nloads);
-	if (stays)
-		ruleset_add_expr(rule, &stay);
-	rule_verdict(rule, VERDICT_DROP, NULL);
 }
 
+/* meta l4proto tcp update @cut4 { SADDR . l4proto . sport . DADDR . dport }, then drop */
 void write_cut(const struct writer *w)
 {
 	struct ruleset_chain *chain;
@@ -74,20 +66,29 @@ void write_cut(const struct writer *w)
 		return;
 	chain = ruleset_add_chain(w->r, CHAIN_CUT, HOOK_NONE, 0);
 	for (int f = 0; f < 2; f++) {
+		struct ruleset_expr stay = use_of_set(EXPR_DYNSET_STAY, f);
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
 		write_set(w, f);
-		write_drop(chain, f, true);
-		write_drop(chain, f, false);
+		rule_l4proto(rule, IPPROTO_TCP);
+		ruleset_add_expr(rule, &stay);
 	}
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_DROP, NULL);
 }
 
-/* ct state new jump answers_of_cut_flows */
+/*
+ * SADDR . l4proto . sport . DADDR . dport @cut4 goto answers_of_cut_flows
+ *
+ * Of TCP a SYN, too: one who was served could begin anew, from the same ports, what the other end still takes for a
+ * connection, and have the answers of one who may send it nothing.
+ */
 void match_cut(const struct writer *w, struct ruleset_chain *chain)
 {
-	struct ruleset_rule *rule;
+	for (int f = 0; w->c->enforcing && f < 2; f++) {
+		struct ruleset_expr lookup = use_of_set(EXPR_LOOKUP, f);
+		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 
-	if (!w->c->enforcing)
-		return;
-	rule = ruleset_add_rule(chain, NULL);
-	rule_ct_state(rule, CT_NEW);
-	rule_verdict(rule, VERDICT_JUMP, CHAIN_CUT);
+		ruleset_add_expr(rule, &lookup);
+		rule_verdict(rule, VERDICT_GOTO, CHAIN_CUT);
+	}
 }

@@ -226,6 +226,9 @@ void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain);
 /* A rule that logs at the common rate, where `log` has one. */
 void write_log(const struct writer *w, struct ruleset_chain *chain, const char *what);
 void write_skeleton(const struct writer *w);
+/* flows.c: what the chains of every hook begin with, and the chains that this leads to */
+void write_beginning(const struct writer *w, struct ruleset_chain *chain, bool from_host);
+void write_not_new(const struct writer *w);
 void write_cut(const struct writer *w); /* cut.c */
 void match_cut(const struct writer *w, struct ruleset_chain *chain);
 void write_overlay(const struct writer *w); /* overlay.c */

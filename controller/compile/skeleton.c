@@ -11,14 +11,13 @@
 
 #define DHCP_SERVER 67
 
-#define HOPLIMIT_ND  255 /* what was routed has less */
-#define HOPLIMIT_MLD 1	 /* what is routed dies */
-
 /* None begins as an identity's chain does, whatever containers and policies are called. */
+#define CHAIN_FROM_BRIDGES    "sent_from_bridges"
 #define CHAIN_FROM_CONTAINERS "containers_send"
 #define CHAIN_TO_CONTAINERS   "containers_receive"
 #define CHAIN_HOST_CONTAINERS "containers_to_host"
-#define CHAIN_ICMP_ERRORS     "icmp_errors"
+#define CHAIN_FROM_OUTSIDE    "sent_from_outside"
+#define CHAIN_TRANSLATED      "translated"
 
 /* ---- how a packet is refused ---- */
 
@@ -148,156 +147,7 @@ static void write_ranges(const struct writer *w, const char *prefix, const struc
 			      NULL);
 }
 
-/* ---- rules that several base chains begin with ---- */
-
-/* Without antispoof a container may be another's router, and whoever wants to pretends to be an end. */
-static bool judges_errors(const struct writer *w)
-{
-	return w->c->enforcing && w->c->settings->antispoof;
-}
-
-/*
- * ct state established accept
- * ct state related meta l4proto icmp | ipv6-icmp accept, or jump icmp_errors
- *
- * Other related flows (helpers' expectations) are new flows to a policy.
- */
-static void write_replies(const struct writer *w, struct ruleset_chain *chain, bool from_host)
-{
-	static const uint8_t protocols[] = {IPPROTO_ICMP, IPPROTO_ICMPV6};
-	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
-
-	rule_ct_state(rule, CT_ESTABLISHED);
-	rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		rule = ruleset_add_rule(chain, NULL);
-		rule_ct_state(rule, CT_RELATED);
-		rule_l4proto(rule, protocols[i]);
-		if (from_host || !judges_errors(w))
-			rule_verdict(rule, VERDICT_ACCEPT, NULL);
-		else
-			rule_verdict(rule, VERDICT_JUMP, CHAIN_ICMP_ERRORS);
-	}
-}
-
-/* iifname . ip saddr . ct reply ip saddr @ends4 accept, and by who began the flow */
-static void match_ends(const struct writer *w, struct ruleset_chain *chain, int f, bool blocks)
-{
-	static const enum ruleset_load ends[2][2] = {{LOAD_CT_REPLY_IP, LOAD_CT_ORIG_IP},
-						     {LOAD_CT_REPLY_IP6, LOAD_CT_ORIG_IP6}};
-
-	for (size_t i = 0; i < 2; i++) {
-		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
-
-		rule_lookup(rule, ends_set(w, f, blocks)->name, false,
-			    LOADS(LOAD_IIFNAME, family_saddr(f), ends[f][i]));
-		rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	}
-}
-
-/* iifname != @bridges ct original ip saddr != @subnets4 accept, and by who answers */
-static void match_routers(struct ruleset_chain *chain, int f)
-{
-	static const enum ruleset_load ends[2][2] = {{LOAD_CT_ORIG_IP, LOAD_CT_REPLY_IP},
-						     {LOAD_CT_ORIG_IP6, LOAD_CT_REPLY_IP6}};
-	CLEANUP_FREE char *name = mem_printf("subnets%s", family_digit[f]);
-
-	for (size_t i = 0; i < 2; i++) {
-		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
-
-		rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
-		rule_lookup(rule, name, true, LOADS(ends[f][i]));
-		rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	}
-}
-
-/*
- * An ICMP error belongs to a flow for what it carries, whoever sends it: a third one could end flows, or make
- * their packets small, and be heard by those whom it may not reach. From a container it belongs to a flow of its
- * own; routers are outside, and on no flow within. Any other error is a flow of its sender's.
- */
-static void write_errors(const struct writer *w)
-{
-	struct ruleset_chain *chain;
-
-	if (!judges_errors(w))
-		return;
-	chain = ruleset_add_chain(w->r, CHAIN_ICMP_ERRORS, HOOK_NONE, 0);
-	for (int f = 0; f < 2; f++) {
-		CLEANUP_FREE char *blocks = mem_printf("ends_blocks%s", family_digit[f]);
-
-		match_ends(w, chain, f, false);
-		if (ruleset_find_set(w->r, blocks))
-			match_ends(w, chain, f, true);
-		match_routers(chain, f);
-	}
-}
-
-static struct ruleset_set *icmpv6_types(const struct writer *w, const char *name,
-					const uint8_t *types, size_t n)
-{
-	bool fresh;
-	struct ruleset_set *set = set_get(w, name, 0, FIELDS(FIELD_ICMPV6_TYPE), &fresh);
-
-	for (size_t i = 0; fresh && i < n; i++) {
-		struct key k = {.len = 0};
-
-		key_protocol(&k, types[i]);
-		set_add(set, &k, NULL, NULL);
-	}
-	return set;
-}
-
-static struct ruleset_rule *match_icmpv6(struct ruleset_chain *chain,
-					 const struct ruleset_set *types, uint32_t hoplimit)
-{
-	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
-
-	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_HOPLIMIT, .number = hoplimit});
-	rule_lookup(rule, types->name, false, LOADS(LOAD_ICMPV6_TYPE));
-	return rule;
-}
-
-/*
- * ip6 hoplimit 255 icmpv6 type @icmpv6_nd accept
- * ip6 hoplimit 1 ip6 daddr ff00::/8 icmpv6 type @icmpv6_mld accept
- *
- * Neighbour and multicast listener discovery stay on the link: what asks to be routed as such is a tunnel.
- * Router advertisements and redirects are needed from the host alone; what path MTU discovery needs
- * belongs to a flow, and passed as related to it.
- */
-static void write_needed(const struct writer *w, struct ruleset_chain *chain, bool from_host)
-{
-	static const uint8_t nd[] = {133, 135, 136}, router[] = {134, 137};
-	static const uint8_t mld[] = {130, 131, 132, 143};
-	static const struct prefix multicast = {{AF_INET6, {0xff}}, 8};
-	struct ruleset_rule *rule;
-
-	rule = match_icmpv6(chain, icmpv6_types(w, "icmpv6_nd", nd, ARRAY_SIZE(nd)), HOPLIMIT_ND);
-	rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	if (from_host) {
-		rule = match_icmpv6(chain,
-				    icmpv6_types(w, "icmpv6_router", router, ARRAY_SIZE(router)),
-				    HOPLIMIT_ND);
-		rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	}
-	rule = match_icmpv6(chain, icmpv6_types(w, "icmpv6_mld", mld, ARRAY_SIZE(mld)),
-			    HOPLIMIT_MLD);
-	ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_DADDR, .prefix = multicast});
-	rule_verdict(rule, VERDICT_ACCEPT, NULL);
-}
-
-/* ct state invalid drop: an answer would end the flow that the packet pretends to be of */
-static void write_invalid(const struct writer *w, struct ruleset_chain *chain)
-{
-	struct ruleset_rule *rule;
-
-	if (!w->c->enforcing)
-		return;
-	rule = ruleset_add_rule(chain, NULL);
-	rule_ct_state(rule, CT_INVALID);
-	rule_verdict(rule, VERDICT_DROP, NULL);
-}
+/* ---- whose addresses a packet shows ---- */
 
 static void end_unknown(const struct writer *w, struct ruleset_rule *rule)
 {
@@ -329,11 +179,10 @@ static void write_unknown(const struct writer *w, struct ruleset_chain *chain, b
 }
 
 /*
- * iifname != @bridges ip saddr @subnets4 goto refuse_unknown
+ * ip saddr @subnets4 goto refuse_unknown, of what comes by no bridge of containers
  *
  * A neighbour that sends from a container's address would have the container's rights. Link-local
- * addresses, which subnets6 holds too, are its own on its own link. Of IPv6 that is asked first, as it spares
- * packets of IPv4 the look into a set.
+ * addresses, which subnets6 holds too, are its own on its own link.
  */
 static void write_forged(const struct writer *w, struct ruleset_chain *chain)
 {
@@ -347,7 +196,6 @@ static void write_forged(const struct writer *w, struct ruleset_chain *chain)
 			ruleset_add_expr(rule, &(struct ruleset_expr) {.kind = EXPR_IP_SADDR,
 								       .negate = true,
 								       .prefix = link_local});
-		rule_lookup(rule, SET_BRIDGES, true, LOADS(LOAD_IIFNAME));
 		rule_lookup(rule, name, false, LOADS(family_saddr(f)));
 		if (w->c->settings->counters)
 			rule_expr(rule, EXPR_COUNTER);
@@ -378,27 +226,54 @@ static void match_endpoints(const struct writer *w, struct ruleset_chain *chain,
 
 /*
  * A container that reaches itself through its own published port, translated by the engine:
- * ct status dnat iifname . ip saddr . ip daddr @self4 accept
+ * iifname . ip saddr . ip daddr @self4 accept
  */
-static void write_self(const struct writer *w, struct ruleset_chain *chain)
+static void write_translated(const struct writer *w)
 {
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_TRANSLATED, HOOK_NONE, 0);
+
 	for (int f = 0; f < 2; f++) {
 		struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 
-		rule_expr(rule, EXPR_CT_DNAT);
 		rule_lookup(rule, self_set(w, f)->name, false,
 			    LOADS(LOAD_IIFNAME, family_saddr(f), family_daddr(f)));
 		rule_verdict(rule, VERDICT_ACCEPT, NULL);
 	}
 }
 
-static void jump_if_bridge(struct ruleset_chain *chain, enum ruleset_load ifname,
+static void goto_if_bridge(struct ruleset_chain *chain, enum ruleset_load ifname,
 			   const char *target)
 {
 	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
 
 	rule_lookup(rule, SET_BRIDGES, false, LOADS(ifname));
-	rule_verdict(rule, VERDICT_JUMP, target);
+	rule_verdict(rule, VERDICT_GOTO, target);
+}
+
+/*
+ * ct status dnat jump translated
+ * jump containers_send
+ * oifname @bridges goto containers_receive
+ *
+ * The first two judge who sends, the third who receives.
+ */
+static void write_from_bridges(const struct writer *w)
+{
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_FROM_BRIDGES, HOOK_NONE, 0);
+	struct ruleset_rule *rule = ruleset_add_rule(chain, NULL);
+
+	rule_expr(rule, EXPR_CT_DNAT);
+	rule_verdict(rule, VERDICT_JUMP, CHAIN_TRANSLATED);
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_JUMP, CHAIN_FROM_CONTAINERS);
+	goto_if_bridge(chain, LOAD_OIFNAME, CHAIN_TO_CONTAINERS);
+}
+
+static void write_from_outside(const struct writer *w)
+{
+	struct ruleset_chain *chain = ruleset_add_chain(w->r, CHAIN_FROM_OUTSIDE, HOOK_NONE, 0);
+
+	write_forged(w, chain);
+	rule_verdict(ruleset_add_rule(chain, NULL), VERDICT_GOTO, CHAIN_TO_CONTAINERS);
 }
 
 static void write_forward(const struct writer *w)
@@ -406,21 +281,18 @@ static void write_forward(const struct writer *w)
 	struct ruleset_chain *chain =
 		ruleset_add_chain(w->r, "forward", HOOK_FORWARD, PRIORITY_FILTER);
 
-	write_replies(w, chain, false);
-	match_cut(w, chain);
-	write_needed(w, chain, false);
-	write_self(w, chain);
-	jump_if_bridge(chain, LOAD_IIFNAME, CHAIN_FROM_CONTAINERS);
-	jump_if_bridge(chain, LOAD_OIFNAME, CHAIN_TO_CONTAINERS);
+	write_beginning(w, chain, false);
+	goto_if_bridge(chain, LOAD_IIFNAME, CHAIN_FROM_BRIDGES);
+	goto_if_bridge(chain, LOAD_OIFNAME, CHAIN_FROM_OUTSIDE);
+	write_translated(w);
+	write_from_bridges(w);
+	write_from_outside(w);
 
 	chain = ruleset_add_chain(w->r, CHAIN_FROM_CONTAINERS, HOOK_NONE, 0);
-	write_invalid(w, chain);
 	match_endpoints(w, chain, "endpoints_out", true);
 	write_unknown(w, chain, true);
 
 	chain = ruleset_add_chain(w->r, CHAIN_TO_CONTAINERS, HOOK_NONE, 0);
-	write_invalid(w, chain);
-	write_forged(w, chain);
 	match_endpoints(w, chain, "endpoints_in", false);
 	write_unknown(w, chain, false);
 }
@@ -455,20 +327,15 @@ static void write_input(const struct writer *w)
 	struct ruleset_chain *chain = ruleset_add_chain(w->r, "input", HOOK_INPUT, PRIORITY_FILTER);
 	struct ruleset_rule *rule;
 
-	write_replies(w, chain, false);
-	match_cut(w, chain);
-	write_needed(w, chain, false);
+	write_beginning(w, chain, false);
 	rule = ruleset_add_rule(chain, NULL);
 	rule_named(rule, EXPR_IIFNAME, "lo");
 	rule_verdict(rule, VERDICT_ACCEPT, NULL);
-	rule = ruleset_add_rule(chain, NULL);
-	rule_lookup(rule, SET_BRIDGES, false, LOADS(LOAD_IIFNAME));
-	rule_verdict(rule, VERDICT_GOTO, CHAIN_HOST_CONTAINERS);
+	goto_if_bridge(chain, LOAD_IIFNAME, CHAIN_HOST_CONTAINERS);
 	write_forged(w, chain);
 	write_published_maps(w);
 
 	chain = ruleset_add_chain(w->r, CHAIN_HOST_CONTAINERS, HOOK_NONE, 0);
-	write_invalid(w, chain);
 	write_dhcp(w, chain);
 	/* Multicast and broadcast are not the host's address: they are judged as on the bridge. */
 	for (int f = 0; w->c->unknown != UNKNOWN_PASS && f < 2; f++) {
@@ -493,9 +360,7 @@ static void write_output(const struct writer *w)
 	struct ruleset_chain *chain =
 		ruleset_add_chain(w->r, "output", HOOK_OUTPUT, PRIORITY_FILTER);
 
-	write_replies(w, chain, true);
-	match_cut(w, chain);
-	write_needed(w, chain, true);
+	write_beginning(w, chain, true);
 	/* By address alone: after the engine's DNAT the packet still shows lo as its way out. */
 	for (int f = 0; f < 2; f++) {
 		CLEANUP_FREE char *name = mem_printf("endpoints_local%s", family_digit[f]);
@@ -510,7 +375,7 @@ static void write_output(const struct writer *w)
 }
 
 /*
- * ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
+ * meta pkttype multicast ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 drop
  *
  * A packet in a frame to 01:80:c2:00:00:0x does not come by the bridge, but by its port itself, past every rule
  * that goes by @bridges; also by a port that is not bound yet. No packet of IP is ever sent so.
@@ -519,6 +384,7 @@ static void write_link_groups(const struct writer *w, struct ruleset_chain *chai
 {
 	struct ruleset_rule *rule = ruleset_add_rule(chain, "past the bridge");
 
+	rule_expr(rule, EXPR_MULTICAST);
 	rule_expr(rule, EXPR_LINK_GROUP);
 	if (w->c->settings->counters)
 		rule_expr(rule, EXPR_COUNTER);
@@ -555,7 +421,7 @@ void write_skeleton(const struct writer *w)
 	write_bridges(w);
 	write_ranges(w, "subnets", &w->c->reach);
 	write_ranges(w, "containers", &w->c->containers);
-	write_errors(w);
+	write_not_new(w);
 	write_forward(w);
 	write_input(w);
 	write_output(w);

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+import json
 import os
 import struct
+import subprocess
 from typing import Iterator
 
 import pytest
@@ -49,6 +51,12 @@ class Bench:
         return 41000 + len(self.probes)
 
     def add(self, says: str, passes: bool, sender: str, receiver: str, payload: bytes) -> None:
+        if sender == "host":
+            to = str(ipaddress.ip_address(payload[16:20] if payload[0] >> 4 == 4 else payload[24:40]))
+            space = self.port(receiver).namespace
+            self.probes.append(Probe({}, self.number(), "host", space, payload, to))
+            self.wanted.append((says, passes))
+            return
         port, place = self.port(sender), "host"
         mac = port.gateway_mac
         if receiver != "host":
@@ -138,6 +146,108 @@ def test_segments_without_a_connection(bench: Bench, flags: int) -> None:
     bench.add("refused", False, "worker", "db", segment(v4("worker"), v4("db"), bench.number(), flags))
     bench.add("to web", False, "worker", "web", segment(v4("worker"), v4("web"), bench.number(), flags))
     bench.check()
+
+
+@pytest.mark.parametrize("flags", [0x00, 0x03, 0x29])
+def test_segments_of_no_flow(bench: Bench, flags: int) -> None:
+    """What conntrack calls invalid reaches no container, and none sends it, where a SYN and a datagram may go."""
+
+    def add(says: str, sender: str, receiver: str, source: str, destination: str) -> None:
+        for passes, f in ((True, 2), (False, flags)):
+            payload = segment(source, destination, bench.number(), f)
+            bench.add(f"{says}, flags {f}", passes, sender, receiver, payload)
+
+    add("within a bridge", "web", "db", v4("web"), v4("db"))
+    add("between bridges", "tool", "api", v4("tool"), v4("api"))
+    add("outwards", "tool", "outside", v4("tool"), "203.0.113.9")
+    add("inwards", "outside", "tool", "203.0.113.9", v4("tool"))
+    add("to the host", "tool", "host", v4("tool"), "172.18.0.1")
+    bench.check()
+
+
+NO_TRACK = """
+table inet untracked {
+    chain prerouting {
+        type filter hook prerouting priority -305
+        notrack
+    }
+    chain output {
+        type filter hook output priority -305
+        notrack
+    }
+}
+"""
+
+
+def test_untracked_packets_are_judged(bench: Bench) -> None:
+    """Somebody's `notrack` opens nothing."""
+    bench.wires.spaces["host"].nft(NO_TRACK)
+    for v in (v4, v6):
+        for protocol in (UDP, TCP):
+
+            def to_db(source: str, port: int) -> bytes:
+                return packet.packet(v(source), v("db"), protocol, bench.number(), port)
+
+            bench.add("allowed", True, "web", "db", to_db("web", 5432))
+            bench.add("another port", False, "web", "db", to_db("web", 5433))
+            bench.add("another source", False, "worker", "db", to_db("worker", 5432))
+            bench.add("forged", False, "outside", "db", to_db("web", 5432))
+    bench.check()
+
+
+CUT_SECONDS = 30  # of the 180 are left of what is there
+
+
+def cut(bench: Bench, payload: bytes) -> None:
+    """As though a flow had been cut that this packet answers."""
+    v6, at = payload[0] >> 4 == 6, 40 if payload[0] >> 4 == 6 else 20
+    size, first = (16, 8) if v6 else (4, 12)
+    source, destination = (str(ipaddress.ip_address(payload[i : i + size])) for i in (first, first + size))
+    sport, dport = struct.unpack("!HH", payload[at : at + 4])
+    protocol = payload[6] if v6 else payload[9]
+    bench.wires.spaces["host"].nft(
+        f"add element inet quaywall cut{6 if v6 else 4} {{ {source} . {protocol} . {sport} . {destination} . {dport} "
+        f"timeout 180s expires {CUT_SECONDS}s }}\n"
+    )
+
+
+def seconds_left(bench: Bench, name: str) -> dict[int, int]:
+    """Of each element, by protocol, the longest."""
+    with bench.wires.spaces["host"].entered():
+        done = subprocess.run(
+            ["nft", "-j", "list", "set", "inet", "quaywall", name], capture_output=True, text=True, check=True
+        )
+    found: dict[int, int] = {}
+    for item in json.loads(done.stdout)["nftables"][1]["set"]["elem"]:
+        protocol = {"tcp": TCP, "udp": UDP}[item["elem"]["val"]["concat"][1]]
+        found[protocol] = max(found.get(protocol, 0), item["elem"]["expires"])
+    return found
+
+
+def test_answers_of_cut_flows(bench: Bench) -> None:
+    """They begin nothing, whatever they look like, in any hook; of TCP the ban lasts as long as they come."""
+    for family, v, host in ((4, v4, "172.18.0.1"), (6, v6, "fd00:18::1")):
+        for protocol in (TCP, UDP):
+            for says, sender, receiver, source, destination in (
+                ("within a bridge", "web", "db", v("web"), v("db")),
+                ("to the host", "tool", "host", v("tool"), host),
+                ("from the host", "host", "tool", host, v("tool")),
+                ("outwards", "tool", "outside", v4("tool"), "203.0.113.9"),
+            ):
+                for passes in (True, False):
+                    payload = packet.packet(source, destination, protocol, bench.number(), 5432)
+                    if not passes:
+                        cut(bench, payload)
+                    bench.add(f"{says}, IPv{family}, {protocol}", passes, sender, receiver, payload)
+    for flags in (0x10, 0x12, 0x18):
+        payload = segment(v4("tool"), v4("liar"), bench.number(), flags)
+        cut(bench, payload)
+        bench.add(f"in the middle, {flags}", False, "tool", "liar", payload)
+    bench.check()
+    for name in ("cut4", "cut6"):
+        left = seconds_left(bench, name)
+        assert left[TCP] > 2 * CUT_SECONDS, left
+        assert left[UDP] <= CUT_SECONDS, left
 
 
 @pytest.mark.parametrize("extension", packet.OPTION_HEADERS)

@@ -221,8 +221,10 @@ static void test_hostile_project_names_stay_apart(void **state)
 /* Whatever a container or a policy is called, its chains are its own. */
 static void test_no_name_takes_a_chain_of_the_skeleton(void **state)
 {
-	static const char *const names[] = {"containers", "forward", "send",	"to_host",
-					    "quietly",	  "local",   "unknown", "containers_send"};
+	static const char *const names[] = {
+		"containers", "forward",	 "send",    "to_host",		 "quietly", "local",
+		"unknown",    "containers_send", "bridges", "sent_from_outside", "outside", "new",
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

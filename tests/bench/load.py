@@ -15,7 +15,7 @@ from bed import eventually
 from crowd import IN_FRONT, POLICY, Crowd
 from figures import Figure, Size, ratios
 from place import DIES_WITH_US, Namespace
-from reaction import replay_binary
+from reaction import FAMILIES, replay_binary
 from tracing import STRACE, Netlink, Sent, read_trace
 
 IN_FORCE = 'event="policies in force"'
@@ -35,8 +35,7 @@ def policies(n: int) -> str:
 
 def start(crowd: Crowd) -> tuple[float, float]:
     """Milliseconds until the rules are in force, and how much of a CPU was taken. No table is left of a run before."""
-    for family in ("inet", "bridge"):
-        crowd.space.call("nft", "delete", "table", family, "quaywall")
+    without_tables(crowd)
     before = crowd.daemon.log_text().count(IN_FORCE)
     began = time.monotonic()
     crowd.process = crowd.daemon.start(wait_for="", snapshot=False)
@@ -47,6 +46,11 @@ def start(crowd: Crowd) -> tuple[float, float]:
     while not crowd.knows(DB):
         assert time.monotonic() < began + 300 and crowd.process.poll() is None, crowd.daemon.log_text()[-3000:]
     return 1000 * (time.monotonic() - began), crowd.cpu_ns() / 1e6
+
+
+def without_tables(crowd: Crowd) -> None:
+    for family in FAMILIES:
+        crowd.space.call("nft", "delete", "table", family, "quaywall")
 
 
 def record_start(crowd: Crowd) -> Sent:
@@ -114,7 +118,7 @@ def batch_size(batches: list[bytes]) -> int:
 def count_elements(crowd: Crowd) -> int:
     """Of all sets of both tables: each has a counter, or a comment, or ends by a comma."""
     found = 0
-    for family in ("inet", "bridge"):
+    for family in FAMILIES:
         text = crowd.daemon.table(family)
         for part in re.findall(r"elements = \{(.*?)\}\n", text, re.S):
             found += part.count(",\n") + 1 if "\n" in part else part.count(",") + 1

@@ -17,6 +17,7 @@ from answers import Answers
 from crowd import Crowd, quiet_folder
 from engine import Container
 from figures import Figure, Size, ratios
+from load import record_start, without_tables
 from tracing import ENGINE, MAIN, Instructions, Netlink, Sent, start_counted
 
 FEW = 10
@@ -164,7 +165,18 @@ def sends(size: Size) -> list[Figure]:
         stage.crowd.stop()
 
     with stages(size) as found:
-        return sent_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
+        figures = sent_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
+        return [*figures, rebuild(found[1], events(size)[0])]
+
+
+def rebuild(stage: Stage, event: Event) -> Figure:
+    """What a program would send for an event that makes everything anew: as much as at a start."""
+    without_tables(stage.crowd)
+    everything = record_start(stage.crowd)
+    one = statistics.median(s.bytes for s in stage.costs.sent[event])
+    name = f"beside: bytes to make everything anew, at {stage.crowd.total:,} / for a {' that '.join(event)}"
+    counts = {"bytes": everything.bytes, "messages": everything.messages}
+    return Figure(name, "x", [everything.bytes / one], None, counts)
 
 
 def executes(size: Size) -> list[Figure]:

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 NAMES = ["refused", "flows", "update", "instructions", "reaction", "load", "start", "memory", "soak", "idle"]
 NAMES += ["elements", "churn", "dip", "storm", "flatness", "surcharge", "flood", "bridged", "established", "new"]
 AT_ONCE = 3  # they wait more than they work, and no time is held against anything
-Runs = dict[str, "Future[list[dict[str, Any]]]"]
+Runs = dict[str, Future[list[dict[str, Any]]]]
 
 
 def run(name: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 #include "quaywall/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -60,6 +61,13 @@ void *mem_grow(void *ptr, size_t *cap, size_t count, size_t size)
 	memset((char *)ptr + old * size, 0, (fresh - old) * size);
 	*cap = fresh;
 	return ptr;
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 void mem_cleanup_fd(int *fd)

@@ -39,6 +39,7 @@ struct session {
 	unsigned long listing_events; /* `events` when it began */
 	bool listing_found;	      /* something that no event announced */
 	bool listed;		      /* one was completed */
+	bool trim;		      /* and what it was read from was not given back yet */
 	int64_t list_began;
 	int64_t list_due; /* when the next one is to begin, besides the watcher's own */
 	bool overflowed;  /* more was to be asked than is worth it: the next one finds all */

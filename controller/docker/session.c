@@ -119,6 +119,7 @@ static void end_listing(struct session *s)
 	trouble_end_listing(&s->trouble);
 	inventory_prune_images(s->inventory);
 	rechecks_forget_missing(&s->rechecks);
+	s->trim = true;
 	if (s->listing_again)
 		session_list_within(s, 0);
 }
@@ -457,8 +458,17 @@ static void run_due(struct session *s)
 		session_list(s);
 }
 
+/* What a listing was read from is as large as the host. Its model is handed on by now. */
+static void trim(struct session *s)
+{
+	if (s->trim && !s->changed)
+		mem_trim();
+	s->trim &= s->changed;
+}
+
 int session_turn(struct session *s, int ms, struct error *err)
 {
+	trim(s);
 	run_due(s);
 	run_jobs(s);
 	http_turn(s->http, wait_ms(s, ms));

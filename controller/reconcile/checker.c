@@ -20,6 +20,7 @@
 struct checker {
 	struct checker_input in;
 	struct checker_result result;
+	json_t *posture; /* while it runs */
 	pthread_t thread;
 	int fd;
 };
@@ -58,20 +59,19 @@ static void renew_posture(struct checker *c, const struct settings *s)
 	bool had = true;
 	json_t *now;
 
-	c->result.posture = c->in.posture;
-	c->in.posture = NULL;
-	if (!c->in.asks && c->result.posture)
+	c->posture = c->in.posture ? json_loads(c->in.posture, JSON_ALLOW_NUL, NULL) : NULL;
+	if (!c->in.asks && c->posture)
 		return;
 	now = c->in.options->snapshot ? of_snapshot(c->in.options->snapshot)
 				      : of_engine(s, c->in.diag, &had);
 	c->result.asked = had;
 	c->result.posture_us = loop_now_us() - began;
-	if (!had && c->result.posture) {
+	if (!had && c->posture) {
 		json_decref(now);
 		return;
 	}
-	json_decref(c->result.posture);
-	c->result.posture = now;
+	json_decref(c->posture);
+	c->posture = now;
 }
 
 static void find_posture(struct checker *c, const struct settings *s)
@@ -79,7 +79,7 @@ static void find_posture(struct checker *c, const struct settings *s)
 	renew_posture(c, s);
 	/* What was switched since, as for a first policy, is not to look as if it had not been. */
 	if (!c->in.options->snapshot)
-		host_posture_refresh(json_object_get(c->result.posture, "host"));
+		host_posture_refresh(json_object_get(c->posture, "host"));
 }
 
 /* What this daemon has kept. Of flows there can be many: they are read where something will come of it. */
@@ -87,10 +87,10 @@ static void find_kept(struct checker *c, const struct settings *s)
 {
 	json_t *none = json_pack("{s:I}", "followed", (json_int_t)c->in.followed);
 
-	reconcile_rule_hits(c->in.state_folder, c->result.posture);
-	json_object_set_new(c->result.posture, "flows", none);
+	reconcile_rule_hits(c->in.state_folder, c->posture);
+	json_object_set_new(c->posture, "flows", none);
 	if (s->unused_days && c->in.followed / 86400 >= s->unused_days)
-		reconcile_seen_flows(c->in.state_folder, c->result.posture);
+		reconcile_seen_flows(c->in.state_folder, c->posture);
 }
 
 /* ---- the thread ---- */
@@ -101,6 +101,13 @@ static char *answer_of(const struct checker_result *r)
 	CLEANUP_JSON json_t *answer = check_report_answer(&r->report, r->at);
 
 	return json_dumps(answer, JSON_COMPACT);
+}
+
+static void keep_posture(struct checker *c)
+{
+	c->result.posture = c->posture ? json_dumps(c->posture, JSON_COMPACT) : NULL;
+	json_decref(c->posture);
+	c->posture = NULL;
 }
 
 static void look(struct checker *c)
@@ -120,12 +127,13 @@ static void look(struct checker *c)
 	if (w.compiled) {
 		find_kept(c, w.settings);
 		in.compiled = w.compiled;
-		in.posture = c->result.posture;
+		in.posture = c->posture;
 		check_run(&in, &c->result.report);
-		json_object_del(c->result.posture, "flows");
+		json_object_del(c->posture, "flows");
 		if (compile_watches_overlay(w.compiled))
 			c->result.overlay = overlay_series_now(w.model);
 	}
+	keep_posture(c);
 	c->result.at = time(NULL);
 	c->result.answer = answer_of(&c->result);
 	c->result.took_us = loop_now_us() - began - c->result.posture_us;
@@ -147,7 +155,7 @@ static void input_done(struct checker_input *in)
 {
 	sources_free(in->sources);
 	model_free(in->model);
-	json_decref(in->posture);
+	free(in->posture);
 	free(in->state_folder);
 }
 
@@ -206,9 +214,9 @@ bool checker_stop(struct checker *c)
 void checker_result_done(struct checker_result *r)
 {
 	check_report_done(&r->report);
-	json_decref(r->posture);
 	json_decref(r->overlay);
+	free(r->posture);
 	free(r->answer);
-	r->answer = NULL;
-	r->posture = r->overlay = NULL;
+	r->posture = r->answer = NULL;
+	r->overlay = NULL;
 }

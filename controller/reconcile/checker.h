@@ -20,7 +20,7 @@ struct checker_input {
 	const struct reconcile_options *options;
 	struct sources *sources;
 	struct model *model;
-	json_t *posture;	/* of before; NULL: there is none */
+	char *posture;		/* of before, as checker_result has it; NULL: there is none */
 	bool asks;		/* for a new one */
 	struct host_diag *diag; /* for that; may be NULL */
 	char *state_folder;
@@ -29,9 +29,11 @@ struct checker_input {
 
 struct checker_result {
 	struct check_report report;
-	time_t at;	 /* CLOCK_REALTIME, at the end */
-	char *answer;	 /* check_report_answer() as text */
-	json_t *posture; /* the new one; where it could not be had, that of before, or one of gaps */
+	time_t at;    /* CLOCK_REALTIME, at the end */
+	char *answer; /* check_report_answer() as text */
+	/* The new one; where it could not be had, that of before, or one of gaps. As text: of thousands of containers
+	 * the objects take many times as much, and they rest until the next run. */
+	char *posture;
 	json_t *overlay;     /* overlay_series(), where there is an overlay network; or NULL */
 	bool asked;	     /* and it was had */
 	uint64_t posture_us; /* that took */

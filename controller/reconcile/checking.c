@@ -109,7 +109,7 @@ static void settle(struct checking *c, struct checker_result *r)
 		rest = r->posture_us / 1000 * RESTS;
 		c->posture_rest_until = now + (rest > POSTURE_REST ? rest : POSTURE_REST);
 	}
-	json_decref(c->posture);
+	free(c->posture);
 	c->posture = r->posture;
 	r->posture = NULL;
 	json_decref(c->overlay);
@@ -161,6 +161,7 @@ static void checker_ready(void *data, short revents)
 	tell_changes(d, &before);
 	check_report_done(&before);
 	checker_result_done(&r);
+	mem_trim();
 	schedule(d);
 }
 
@@ -250,7 +251,7 @@ void daemon_check_done(struct daemon *d)
 	check_report_done(&c->report);
 	check_report_done(&c->unsure);
 	json_decref(c->overlay);
-	json_decref(c->posture);
+	free(c->posture);
 	free(c->answer);
 	free(c->error);
 }

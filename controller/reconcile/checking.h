@@ -20,7 +20,7 @@ struct checking {
 	uint64_t rest_until, posture_rest_until;
 	uint64_t asked_at;   /* when the engine was asked last, ms; 0: never */
 	uint64_t containers; /* which there were then */
-	json_t *posture;     /* NULL: none yet */
+	char *posture;	     /* as checker_result has it; NULL: none yet */
 	json_t *overlay;     /* as checker_result has it */
 
 	struct check_report report;

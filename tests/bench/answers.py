@@ -13,7 +13,7 @@ from engine import Connection, Request
 
 LISTING = re.compile(r"^/containers/json\?all=1$|^/networks$")
 GATHER = 0.6  # s
-HELD_MAX = 20  # s; of 30 that the daemon has patience
+HELD_MAX = 24  # s; of 30 that the daemon has patience
 Waiting = list[tuple[Connection, Request]]
 
 
@@ -22,7 +22,7 @@ class Answers:
         self.spans: list[tuple[float, float]] = []
         self.running = 0
         self.listed = 0.0  # when the engine was asked for a listing last
-        self.disturbed = False  # by a listing that could not wait so long
+        self.disturbed = False  # by a listing that could not wait so long, or a connection that broke
         self.engine = crowd.engine
         self._lock = threading.Lock()
         self._gathering = False
@@ -43,6 +43,11 @@ class Answers:
             self._gathering = False
             self._release()
 
+    @property
+    def spoil(self) -> bool:
+        """Whether what goes on now is to be taken again."""
+        return self._gathering and self.disturbed
+
     def _release(self) -> None:
         with self._lock:
             held, self._listings = self._listings, []
@@ -60,6 +65,7 @@ class Answers:
         is_listing = bool(LISTING.match(request.what))
         with self._lock:
             gathering = self._gathering and request.path != "/events"
+            self.disturbed |= gathering and request.path == "/version"
             to = self._listings if is_listing else self._waiting
             if gathering:
                 to.append((c, request))

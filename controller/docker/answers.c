@@ -90,6 +90,7 @@ static int take_containers(struct session *s, const struct job *job, const struc
 	if (job->id && model_find_container(piece, job->id) == MODEL_NONE) {
 		model_free(piece);
 		*changed = inventory_drop_container(s->inventory, job->id, job->asked);
+		session_note_drop(s);
 		inventory_networks_of(s->inventory, job->id, note_missing, s);
 		return 0;
 	}

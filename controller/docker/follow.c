@@ -57,6 +57,9 @@ static void add_container(struct session *s, const char *id)
 	if (s->overflowed)
 		return; /* the listing has a second one in its wake */
 	rechecks_add(&s->rechecks, id, session_now() + RECHECK_MS);
+	/* Of those that were missing once most wait for nothing any more. */
+	if (s->rechecks.len > WAITING_MAX)
+		rechecks_forget_missing(&s->rechecks);
 	if (s->rechecks.len > WAITING_MAX)
 		overflow(s);
 }

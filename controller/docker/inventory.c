@@ -378,6 +378,11 @@ bool inventory_drop_container(struct inventory *v, const char *id, uint64_t aske
 	return table_drop(&v->containers, id, asked);
 }
 
+void inventory_sweep_containers(struct inventory *v, uint64_t asked)
+{
+	table_sweep_gone(&v->containers, asked);
+}
+
 bool inventory_keep_containers(struct inventory *v, uint64_t asked)
 {
 	bool changed = false;

@@ -28,6 +28,8 @@ bool inventory_put_listed_network(struct inventory *v, struct model *piece, uint
 bool inventory_put_containers(struct inventory *v, struct model *piece, uint64_t asked);
 bool inventory_drop_network(struct inventory *v, const char *id, uint64_t asked);
 bool inventory_drop_container(struct inventory *v, const char *id, uint64_t asked);
+/* Forgets which ones are gone; no answer to what was asked for before ASKED comes any more. */
+void inventory_sweep_containers(struct inventory *v, uint64_t asked);
 
 /* Drops those whose id is not in IDS (sorted by strcmp), unless asked for later than ASKED. */
 bool inventory_keep_networks(struct inventory *v, char *const *ids, size_t n, uint64_t asked);

@@ -27,6 +27,7 @@ struct session {
 	unsigned running;	  /* jobs whose requests are under way */
 	unsigned running_listing; /* of which of a listing */
 	unsigned running_slow;	  /* for bindings, beside those */
+	unsigned drops;		  /* containers that were found gone, since they were swept */
 	uint64_t clock;		  /* counts requests and events */
 
 	struct events_lines lines;
@@ -37,12 +38,14 @@ struct session {
 	bool listing_again;	      /* another one is due at its end */
 	size_t listing_left;	      /* its jobs that are not answered yet */
 	unsigned long listing_events; /* `events` when it began */
-	bool listing_found;	      /* something that no event announced */
+	bool listing_announced;	      /* events had announced what was not read yet then */
+	bool listing_found;	      /* something new */
 	bool listed;		      /* one was completed */
 	bool trim;		      /* and what it was read from was not given back yet */
 	int64_t list_began;
-	int64_t list_due; /* when the next one is to begin, besides the watcher's own */
-	bool overflowed;  /* more was to be asked than is worth it: the next one finds all */
+	int64_t list_due;    /* when the next one is to begin, besides the watcher's own */
+	bool overflowed;     /* more was to be asked than is worth it: the next one finds all */
+	bool second_listing; /* and so does the one behind it */
 	struct trouble trouble;
 
 	bool changed; /* since the last model */
@@ -66,6 +69,9 @@ bool session_expect(struct session *s, const struct http_reply *reply);
 void session_note_change(struct session *s);
 /* And it opens or closes something by itself, whatever else is still to come. */
 void session_note_urgent(struct session *s);
+
+/* A container was found gone. */
+void session_note_drop(struct session *s);
 
 /* Has everything listed within MS milliseconds, or sooner if it is to be anyway. */
 void session_list_within(struct session *s, int64_t ms);

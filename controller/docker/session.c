@@ -21,6 +21,7 @@
 #define LIST_REST_MS	     1000 /* from one listing to the next, however much asks for one */
 #define IMAGES_AGAIN_MAX     16	  /* images that a listing reads again */
 #define ENGINE_MESSAGE_SHOWN 300  /* bytes */
+#define DROPS		     256 /* containers that are gone, until what is kept of them is looked through */
 
 /* A job whose request is under way. */
 struct errand {
@@ -113,7 +114,7 @@ static void end_listing(struct session *s)
 	s->listing = false;
 	if (!s->listed)
 		session_note_change(s); /* even where there is nothing, that is worth a model */
-	else if (s->listing_found && s->events == s->listing_events)
+	else if (s->listing_found && !s->listing_announced && s->events == s->listing_events)
 		s->repaired++;
 	s->listed = true;
 	trouble_end_listing(&s->trouble);
@@ -135,6 +136,25 @@ static struct job *end_errand(struct session *s, struct errand *errand)
 	*at = errand->next;
 	free(errand);
 	return job;
+}
+
+/* When what is under way was asked for first; else when the next request will be. */
+static uint64_t oldest_asked(const struct session *s)
+{
+	uint64_t oldest = s->clock + 1;
+
+	for (const struct errand *e = s->errands; e; e = e->next)
+		if (e->job->asked < oldest)
+			oldest = e->job->asked;
+	return oldest;
+}
+
+void session_note_drop(struct session *s)
+{
+	if (++s->drops < DROPS)
+		return;
+	s->drops = 0;
+	inventory_sweep_containers(s->inventory, oldest_asked(s));
 }
 
 static void on_answer(void *data, const struct http_reply *reply)
@@ -260,6 +280,13 @@ static void add_image(void *data, const char *id)
 	follow_add(data, JOB_IMAGE, id, true);
 }
 
+/* Whether it is left to a listing that begins now, or to what it does, to read something that events announced. */
+static bool is_announced(const struct session *s)
+{
+	return s->overflowed || s->second_listing || s->running || jobs_wait(&s->first) ||
+	       jobs_wait(&s->urgent) || rechecks_next(&s->rechecks) != INT64_MAX;
+}
+
 void session_list(struct session *s)
 {
 	if (s->listing) { /* it may have asked before what this one is for */
@@ -271,6 +298,8 @@ void session_list(struct session *s)
 	s->list_began = session_now();
 	/* The engine's list of containers lags behind its events: what was left to this listing gets a second one. */
 	s->list_due = s->overflowed ? s->list_began + LIST_REST_MS : INT64_MAX;
+	s->listing_announced = is_announced(s);
+	s->second_listing = s->overflowed;
 	s->overflowed = false;
 	trouble_begin_listing(&s->trouble);
 	s->listing_found = false;

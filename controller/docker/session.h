@@ -45,8 +45,9 @@ void session_list(struct session *s);
 /* A model of what is known, where that has changed since the last one and is listed; else NULL. */
 struct model *session_take(struct session *s);
 
-unsigned long session_events(const struct session *s);	 /* read so far */
-unsigned long session_repaired(const struct session *s); /* listings that found something new */
+unsigned long session_events(const struct session *s); /* read so far */
+unsigned long
+session_repaired(const struct session *s); /* listings that found what no event announced */
 /* What of the engine cannot be read, though the rest is followed; NULL: nothing. */
 const char *session_trouble(const struct session *s);
 

@@ -22,12 +22,13 @@ struct entry {
 	size_t nlabels;
 };
 
-/* Sorted by id. Entries that are gone stay until the next full listing, and what was asked before that cannot make
- * a new one: an answer that was on its way meanwhile does not bring the object back. */
+/* Sorted by id. Entries that are gone stay as long as what was asked for before may still be answered, and what was
+ * asked before they were swept cannot make a new one: an answer that was on its way meanwhile does not bring the
+ * object back. */
 struct table {
 	struct entry *items;
 	size_t len, cap;
-	uint64_t floor; /* when the last full listing was asked for */
+	uint64_t floor; /* the last table_sweep_gone()'s ASKED */
 };
 
 void entry_done(struct entry *e);
@@ -43,5 +44,5 @@ bool table_drop(struct table *t, const char *id, uint64_t asked);
 /* Removes the entries that GOES says so of. */
 void table_sweep(struct table *t, bool (*goes)(const struct entry *e, const void *data),
 		 const void *data);
-/* At the end of a full listing that was asked for at ASKED. */
+/* Nothing that was asked for before ASKED is of use any more: a full listing of then ended, or all was answered. */
 void table_sweep_gone(struct table *t, uint64_t asked);

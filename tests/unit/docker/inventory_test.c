@@ -280,6 +280,26 @@ static void test_images_are_read_again_in_turn(void **state)
 	assert_string_equal(buf_text(&again), "sha256:cc sha256:aa sha256:bb ");
 }
 
+/* Nor does what was found gone, when nothing is kept of it any more. */
+static void test_an_answer_behind_a_sweep(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+
+	(void)state;
+	inventory_put_network(v, network("c1", "e1"), 1);
+	inventory_put_containers(v, container("c1", "web"), 2);
+	assert_true(inventory_drop_container(v, "c1", 5));
+	inventory_sweep_containers(v, 4); /* what was asked for at 4 is still to come */
+	assert_false(inventory_put_containers(v, container("c1", "web"), 4));
+	assert_true(inventory_put_containers(v, container("c2", "db"), 4));
+	inventory_sweep_containers(v, 6);
+	assert_false(inventory_put_containers(v, container("c1", "web"), 4));
+	endpoints_are(v, "e1=?");
+	assert_true(inventory_put_containers(v, container("c1", "web"), 6));
+	endpoints_are(v, "e1=web");
+	assert_false(inventory_put_containers(v, container("c2", "db"), 6));
+}
+
 /* What a full listing did not name does not come back by an answer that was asked for before. */
 static void test_an_answer_behind_a_full_listing(void **state)
 {
@@ -366,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_identity_waits_for_the_image),
 		cmocka_unit_test(test_image_labels),
 		cmocka_unit_test(test_images_are_read_again_in_turn),
+		cmocka_unit_test(test_an_answer_behind_a_sweep),
 		cmocka_unit_test(test_an_answer_behind_a_full_listing),
 		cmocka_unit_test(test_what_is_told_again_is_the_same_block),
 	};

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "quaywall/buf.h"
 #include "quaywall/docker.h"
 #include "quaywall/mem.h"
 
@@ -578,6 +579,52 @@ static void test_burst_of_events(void **state)
 	}
 	wait_until(b, has_e2);
 	assert_true(fake_asked(b->fake, "/containers/json?one") < 2000);
+	assert_int_equal(repaired(b), 0);
+}
+
+#define CROWD	  600
+#define ASKED_ONE "/containers/json?one"
+
+static bool all_asked(struct bed *b)
+{
+	return fake_asked(b->fake, ASKED_ONE) >= 512;
+}
+
+static bool is_alone(struct bed *b)
+{
+	return b->model && b->model->nendpoints == 1;
+}
+
+static unsigned asked_before;
+
+static bool asked_twice(struct bed *b)
+{
+	return fake_asked(b->fake, ASKED_ONE) >= asked_before + 2;
+}
+
+/* A network with more containers than the engine lists, which are gone when that has caught up. */
+static void test_who_was_missing_takes_no_room(void **state)
+{
+	CLEANUP_BUF struct buf all = BUF_INIT;
+	CLEANUP_FREE char *network = NULL;
+	struct bed *b = *state;
+
+	for (int i = 0; i < CROWD; i++)
+		buf_printf(&all, "%s" ENDPOINT("m%d", "f%d", "172.30.%d.%d"), i ? "," : "", i, i,
+			   1 + i / 200, 1 + i % 200);
+	network = mem_printf(FRONT("%s"), buf_text(&all));
+	start(b);
+	wait_until(b, is_connected);
+	fake_network(b->fake, "n1", network);
+	assert_true(fake_event(b->fake, NETWORK_EVENT("update", "n1", "")));
+	wait_until(b, all_asked);
+	fake_network(b->fake, "n1", FRONT(ENDPOINT("c1", "e1", "172.30.0.2")));
+	assert_true(fake_event(b->fake, NETWORK_EVENT("update", "n1", "")));
+	wait_until(b, is_alone);
+	asked_before = fake_asked(b->fake, ASKED_ONE);
+	assert_true(fake_event(b->fake, CONTAINER_EVENT("rename", "c1")));
+	wait_until(b, asked_twice);
+	assert_int_equal(fake_asked(b->fake, "/containers/json"), 1);
 }
 
 static bool is_too_old(struct bed *b)
@@ -746,6 +793,7 @@ int main(void)
 		T(test_answer_of_another),
 		T(test_bad_events),
 		T(test_burst_of_events),
+		T(test_who_was_missing_takes_no_room),
 		T(test_too_old),
 		T(test_podman),
 		T(test_stop_while_it_hangs),

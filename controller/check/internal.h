@@ -29,7 +29,16 @@ extern const struct check_group swarm_group;
 extern const struct check_group *const check_groups[];
 extern const size_t check_ngroups;
 
+/* And is done with adding: what comes behind is kept, too, but not compared with what was. */
 void report_sort(struct check_report *r);
+
+/* ---- the texts of a report, see texts.c ---- */
+
+/* The one copy of S; it stays *TEXTS', which is made where it is NULL. NULL gives NULL. */
+char *texts_keep(struct check_texts **texts, const char *s);
+/* Frees what is needed to find a text again. T may be NULL. */
+void texts_close(struct check_texts *t);
+void texts_free(struct check_texts *t);
 
 /* Marks what S suppresses; what of that is over, or names no check, is a finding of its own. */
 void report_suppress(struct check_report *r, const struct settings *s, time_t now);

@@ -30,18 +30,11 @@ bool check_severity_parse(const char *text, enum check_severity *ret)
 
 void check_report_done(struct check_report *r)
 {
-	for (size_t i = 0; i < r->findings.len; i++) {
-		struct check_finding *f = &r->findings.items[i];
-
-		free(f->subject);
-		free(f->evidence);
-		free(f->remedy);
-		free(f->suppressed);
-	}
 	for (size_t i = 0; i < r->gaps.len; i++) {
 		free(r->gaps.items[i].ids);
 		free(r->gaps.items[i].why);
 	}
+	texts_free(r->texts);
 	free(r->findings.items);
 	free(r->gaps.items);
 	*r = (struct check_report) {.findings = {.items = NULL}};
@@ -53,9 +46,9 @@ void check_report_add(struct check_report *r, const char *id, enum check_severit
 	struct check_finding f = {
 		.check = check_find(id),
 		.severity = severity,
-		.subject = mem_strdup(subject),
-		.evidence = mem_strdup(evidence),
-		.remedy = mem_strdup(remedy),
+		.subject = texts_keep(&r->texts, subject),
+		.evidence = texts_keep(&r->texts, evidence),
+		.remedy = texts_keep(&r->texts, remedy),
 	};
 
 	if (!f.check)
@@ -111,6 +104,7 @@ static int compare(const void *a, const void *b)
 
 void report_sort(struct check_report *r)
 {
+	texts_close(r->texts);
 	if (r->findings.len)
 		qsort(r->findings.items, r->findings.len, sizeof(*r->findings.items), compare);
 }

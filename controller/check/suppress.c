@@ -24,7 +24,7 @@ static void mark(struct check_report *r, const struct settings_suppression *s)
 		struct check_finding *f = &r->findings.items[i];
 
 		if (!f->suppressed && holds(s, f))
-			f->suppressed = mem_strdup(s->reason);
+			f->suppressed = texts_keep(&r->texts, s->reason);
 	}
 }
 

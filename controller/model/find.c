@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define STEPS_MAX 64 /* from one container to another whose network namespace it uses */
+
 /* The index of ID among N sorted objects of SIZE bytes that begin with their id. */
 static size_t find_id(const void *items, size_t n, size_t size, const char *id)
 {
@@ -77,8 +79,9 @@ size_t model_netns_owner(const struct model *m, size_t c)
 {
 	static const char mode[] = "container:";
 
-	/* X may itself share another's namespace; a circle cannot run, but a snapshot can claim it. */
-	for (size_t steps = 0; steps <= m->ncontainers; steps++) {
+	/* X may itself share another's namespace; a circle cannot run, but a snapshot can claim it, of all its
+	 * containers even. Whose a namespace is behind more steps than anybody takes is not known, and refused. */
+	for (size_t steps = 0; steps <= STEPS_MAX; steps++) {
 		const char *of = m->containers[c].network_mode;
 
 		if (!of || strncmp(of, mode, sizeof(mode) - 1) != 0)

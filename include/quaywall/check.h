@@ -51,6 +51,7 @@ bool check_list_has(const char *list, const char *group, const char *id);
 
 /* ---- findings ---- */
 
+/* The texts are the report's, which has each of them once. */
 struct check_finding {
 	const struct check *check;
 	enum check_severity severity;
@@ -67,7 +68,10 @@ struct check_gap {
 	char *why;
 };
 
+struct check_texts;
+
 struct check_report {
+	struct check_texts *texts; /* of the findings; NULL: there are none */
 	struct {
 		struct check_finding *items; /* worst first, then by id and subject */
 		size_t len, cap;

@@ -174,7 +174,7 @@ bool model_label_is_identity(const char *key);
 const char *model_container_label(const struct model_container *c, const char *key, bool trusted);
 
 /* The container whose network namespace C uses: C itself, or X for `network_mode: container:X`
- * (X by id or name); MODEL_NONE where X is not there. */
+ * (X by id or name); MODEL_NONE where X is not there, or behind more than 64 others. */
 size_t model_netns_owner(const struct model *m, size_t c);
 
 /* Compose's or Swarm's project and service of a container, from trusted labels alone; NULL where it

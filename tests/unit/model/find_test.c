@@ -91,6 +91,27 @@ static void test_netns_owner_of_a_chain_and_a_circle(void **state)
 	assert_null(owner(m, "a"));
 }
 
+/* Each uses the namespace of the one that came before it. */
+static void test_netns_owner_of_a_long_chain(void **state)
+{
+	CLEANUP_MODEL struct model *m = model_new();
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		CLEANUP_FREE char *id = mem_printf("c%02d", i),
+				  *before = mem_printf("container:c%02d", i - 1);
+		size_t c = build_container(m, id, id);
+
+		if (i == 0)
+			continue;
+		free(m->containers[c].network_mode);
+		m->containers[c].network_mode = mem_strdup(before);
+	}
+	model_sort(m);
+	assert_string_equal(owner(m, "c64"), "c00");
+	assert_null(owner(m, "c65"));
+}
+
 static void test_managed(void **state)
 {
 	(void)state;
@@ -110,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_find_by_id),
 		cmocka_unit_test(test_netns_owner),
 		cmocka_unit_test(test_netns_owner_of_a_chain_and_a_circle),
+		cmocka_unit_test(test_netns_owner_of_a_long_chain),
 		cmocka_unit_test(test_managed),
 	};
 

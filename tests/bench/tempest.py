@@ -91,9 +91,21 @@ class Compose(Weather):
     def down(self) -> float:
         def work() -> None:
             on_each(self.api.remove, self.names)
-            self.api.call("DELETE", f"/networks/{self.network}")
+            self._remove_network()
 
         return timed(work)
+
+    def _remove_network(self) -> None:
+        """An engine that is busy has not let go of all endpoints when it says that a container is removed."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.api.call("DELETE", f"/networks/{self.network}")
+                return
+            except RuntimeError as e:
+                if "has active endpoints" not in str(e) or time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
 
 
 def left(quaywall: Quaywall, addresses: list[str], known: bool) -> list[str]:

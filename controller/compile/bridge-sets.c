@@ -9,7 +9,6 @@ struct sets {
 	struct ruleset_set *own[2], *own_blocks[2], *target_blocks; /* blocks: NULL without any */
 	struct ruleset_set *bound, *bound_ports, *targets;
 	struct ruleset_set *taken6, *taken_targets, *macs;
-	size_t *siblings; /* for each endpoint, the next one of the same container, or MODEL_NONE */
 };
 
 static void key_mac(struct key *k, const uint8_t mac[static 6])
@@ -78,11 +77,16 @@ static void add_blocks(const struct sets *s, size_t endpoint, const char *commen
  * else come of it, for it knows each address by one bridge alone. */
 static void add_siblings(const struct sets *s, size_t endpoint, const char *comment)
 {
-	const struct model *m = s->c->model;
+	const struct compiled *c = s->c;
+	const struct model *m = c->model;
+	size_t owner = c->owner[endpoint];
 
-	for (size_t i = s->siblings[endpoint]; i != endpoint; i = s->siblings[i]) {
+	for (size_t i = owner == MODEL_NONE ? MODEL_NONE : c->owned[owner]; i != MODEL_NONE;
+	     i = c->next_owned[i]) {
 		const struct model_endpoint *other = &m->endpoints[i];
 
+		if (i == endpoint || !model_network_is_managed(&m->networks[other->network]))
+			continue;
 		if (addr_is_set(&other->addr4))
 			add_address(s, &m->endpoints[endpoint], &other->addr4, comment);
 		if (addr_is_set(&other->addr6))
@@ -153,31 +157,6 @@ static void add_endpoint(const struct sets *s, size_t endpoint)
 	set_add(s->macs, &mac, NULL, comment);
 	link_local = addr_link_local(e->mac);
 	add_taken(s, &link_local, comment);
-}
-
-/* Circles of the endpoints that one container has on managed networks. */
-static size_t *find_siblings(const struct compiled *c)
-{
-	const struct model *m = c->model;
-	size_t *next = mem_new(m->nendpoints, sizeof(*next));
-	CLEANUP_FREE size_t *last = mem_new(m->ncontainers, sizeof(*last));
-
-	for (size_t i = 0; i < m->ncontainers; i++)
-		last[i] = MODEL_NONE;
-	for (size_t i = 0; i < m->nendpoints; i++) {
-		size_t owner = m->endpoints[i].container;
-
-		next[i] = i;
-		if (owner == MODEL_NONE ||
-		    !model_network_is_managed(&m->networks[m->endpoints[i].network]))
-			continue;
-		if (last[owner] != MODEL_NONE) {
-			next[i] = next[last[owner]];
-			next[last[owner]] = i;
-		}
-		last[owner] = i;
-	}
-	return next;
 }
 
 /* ---- sets ---- */
@@ -252,11 +231,14 @@ void write_bridge_sets(const struct writer *w)
 	s.taken6 = ruleset_add_set(r, SET_TAKEN6, 0, FIELDS(FIELD_IPV6));
 	s.taken_targets = ruleset_add_set(r, SET_TAKEN_TARGETS, 0, FIELDS(FIELD_ND_TARGET));
 	s.macs = ruleset_add_set(r, SET_MACS, 0, FIELDS(FIELD_ETHER));
-	s.siblings = find_siblings(w->c);
+	if (w->extent) {
+		for (size_t i = 0; i < w->extent->endpoints->len; i++)
+			add_endpoint(&s, w->extent->endpoints->items[i]);
+		return;
+	}
 	for (size_t i = 0; i < w->c->model->nendpoints; i++)
 		add_endpoint(&s, i);
 	add_taken_of_bridges(&s);
 	write_subnets(w);
 	write_link_targets(w);
-	free(s.siblings);
 }

@@ -395,11 +395,16 @@ static void write_all(const struct writer *w)
 	write_prerouting(w);
 }
 
+static bool is_wanted(const struct compiled *c)
+{
+	return c->settings->antispoof && (c->enforcing || c->auditing);
+}
+
 struct ruleset *compile_bridge_ruleset(const struct compiled *c)
 {
 	struct writer w = {.c = c};
 
-	if (!c->settings->antispoof || (!c->enforcing && !c->auditing))
+	if (!is_wanted(c))
 		return NULL;
 	w.r = ruleset_new(QUAYWALL_TABLE, NFPROTO_BRIDGE);
 	write_refusals(&w);
@@ -409,6 +414,19 @@ struct ruleset *compile_bridge_ruleset(const struct compiled *c)
 		write_strangers_only(&w);
 	else
 		write_all(&w);
+	ruleset_sort(w.r);
+	return w.r;
+}
+
+struct ruleset *compile_bridge_part(const struct compiled *c, const struct extent *extent)
+{
+	struct writer w = {.c = c, .extent = extent};
+
+	if (!is_wanted(c))
+		return NULL;
+	w.r = ruleset_new(QUAYWALL_TABLE, NFPROTO_BRIDGE);
+	if (c->unknown != UNKNOWN_PASS)
+		write_bridge_sets(&w);
 	ruleset_sort(w.r);
 	return w.r;
 }

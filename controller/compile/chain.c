@@ -297,7 +297,8 @@ void write_side(const struct writer *w, const struct identity *id, enum side sid
 	if (side == SIDE_HOST || side == SIDE_LOCAL)
 		write_middle(w, chain, id, side,
 			     side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
-	if (side == SIDE_HOST)
+	/* What stands there of published ports a part of the set leaves as it is. */
+	if (side == SIDE_HOST && !w->extent)
 		write_hairpin(w, id, chain);
 	write_denies(w, chain, id, side);
 	resume = mem_printf("resume_%s", name);

@@ -322,7 +322,7 @@ static void write_plain(const struct clause *clause, const struct held_list *lis
 		if (!is_plain(held) ||
 		    (held->rule->action == POLICY_DENY && held->enforce != enforce))
 			continue;
-		peers_of(clause->w->c, held, clause->side, &peers);
+		peers_of(clause->w, held, clause->side, &peers);
 		share_rule(&s, held, &peers);
 		if (has_long_ports(held->rule))
 			parts |= FORM_EXACT;
@@ -343,7 +343,7 @@ void clause_write(const struct clause *clause, const struct held_list *list, boo
 			if (is_plain(held) || held->rule->limit.set != limited ||
 			    (held->rule->action == POLICY_DENY && held->enforce != enforce))
 				continue;
-			peers_of(clause->w->c, held, clause->side, &peers);
+			peers_of(clause->w, held, clause->side, &peers);
 			form_write(clause, held, i, &peers, FORM_ALL);
 		}
 		if (!limited)

@@ -25,7 +25,13 @@ struct cataloged {
 struct catalog {
 	struct cataloged *items;
 	size_t len, cap;
-	bool names_project; /* some selector can mean other projects than the instance's */
+	bool names_project;    /* some selector can mean other projects than the instance's */
+	bool names_containers; /* some peer is all of them */
+};
+
+struct project {
+	char *name;
+	size_t containers; /* how many are of it */
 };
 
 struct index_list {
@@ -124,9 +130,9 @@ struct compiled {
 		size_t len, cap;
 	} instances;
 	struct {
-		char **items; /* that exist, sorted; scopes point here */
+		struct project *items; /* sorted by name; scopes point to the names */
 		size_t len, cap;
-	} projects;
+	} projects; /* that exist and have an instance of a template */
 	size_t natoms;
 	struct index_list *selected; /* for each atom: the identities that it selects */
 
@@ -153,6 +159,8 @@ struct compiled {
 	struct ranges subnets; /* of managed networks, and every `addresses:` */
 	struct ranges reach; /* where a managed endpoint's address can be: those, and link-local */
 	struct ranges containers; /* all that is not world: reach, and endpoints elsewhere */
+	bool gives_addresses;	  /* a document has `addresses:` */
+	bool names_subnets; /* a rule has CIDRs that hold addresses which containers can have */
 	bool enforcing, auditing; /* some enforcing (auditing) policy or default can refuse */
 	enum unknown_action unknown;
 };
@@ -166,6 +174,8 @@ bool glob_is_plain(const char *pattern);
 
 /* instances.c */
 void instances_build(struct compiled *c);
+size_t project_find(const struct compiled *c, const char *name); /* or MODEL_NONE */
+bool project_counts(const struct compiled *c, const char *name); /* a template matches it */
 size_t catalog_find(const struct catalog *catalog, const struct selector *s); /* its place */
 
 /* signature.c */
@@ -181,6 +191,9 @@ uint32_t signature_hash(const struct compiled *c, const struct identity *id);
 void identities_build(struct compiled *c);
 struct identity_key identity_key_of(const struct compiled *c, size_t endpoint);
 void identity_key_done(struct identity_key *key);
+/* The identity that the endpoint is a member of, or would be: MODEL_NONE where there is none. */
+size_t identity_find(const struct compiled *c, size_t endpoint);
+void identity_add_member(struct identity *id, size_t endpoint);
 /* Managed ones first. */
 int identity_key_compare(const struct identity_key *a, const struct identity_key *b);
 bool identity_selected(const struct compiled *c, const struct instance *in,
@@ -203,6 +216,11 @@ enum policy_mode document_mode(const struct compiled *c, const struct policy_doc
 
 /* ends.c */
 void ends_build(struct compiled *c);
+void endpoint_find_owner(struct compiled *c, size_t endpoint); /* and whether it is known */
+void list_owned(struct compiled *c); /* by owner; each container's in the order of the model */
+/* Adds the addresses of an endpoint; nobody else has them. */
+void addrs_insert(struct compiled *c, size_t endpoint);
+bool addr_is_hosts(const struct model *m, const struct addr *a);
 /* Where the owners of the address begin in c->addrs, or would stand. */
 size_t addrs_find(const struct compiled *c, const struct addr *a);
 struct flow_end published_end(const struct compiled *c, const struct published *p);

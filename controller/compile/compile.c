@@ -45,7 +45,7 @@ void compile_free(struct compiled *c)
 	for (size_t i = 0; c->catalogs && i < c->policies->ndocuments; i++)
 		free(c->catalogs[i].items);
 	for (size_t i = 0; i < c->projects.len; i++)
-		free(c->projects.items[i]);
+		free(c->projects.items[i].name);
 	free(c->identities.items);
 	free(c->catalogs);
 	free(c->projects.items);

@@ -145,7 +145,7 @@ static void add_ends(struct ruleset_set *set, const char *bridge, const struct a
 /* The sets that every endpoint is in, found once. */
 struct endpoint_sets {
 	struct ruleset_set *maps[ARRAY_SIZE(kinds)][2];
-	struct ruleset_set *ends[2]; /* NULL as long as there is no address of the family */
+	struct ruleset_set *ends[2]; /* NULL where nothing asks for them */
 };
 
 static void find_maps(const struct writer *w, struct endpoint_sets *ret)
@@ -153,25 +153,25 @@ static void find_maps(const struct writer *w, struct endpoint_sets *ret)
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
 		for (int f = kinds[k].addresses == LINK_LOCAL_ONLY; f < 2; f++)
 			ret->maps[k][f] = endpoint_map(w, &kinds[k], "", f, 0);
+	for (int f = 0; f < 2; f++)
+		ret->ends[f] = judges_errors(w->c) ? ends_set(w, f, false) : NULL;
 }
 
-static void write_address(const struct writer *w, struct endpoint_sets *sets,
-			  const struct targets *t, const struct addr *a, const char *bridge,
-			  const char *comment)
+static void write_address(const struct endpoint_sets *sets, const struct targets *t,
+			  const struct addr *a, const char *bridge, const char *comment)
 {
 	struct addr_range range = {*a, *a};
 	int f = a->family == AF_INET6;
 
-	if (!sets->ends[f])
-		sets->ends[f] = ends_set(w, f, false);
-	add_ends(sets->ends[f], bridge, &range, &range, comment);
+	if (sets->ends[f])
+		add_ends(sets->ends[f], bridge, &range, &range, comment);
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
 		if (kind_takes(&kinds[k], a))
 			add_to_map(&kinds[k], sets->maps[k][f], t->chains[k], bridge, &range,
 				   comment);
 }
 
-static void write_endpoint(const struct writer *w, struct endpoint_sets *sets,
+static void write_endpoint(const struct writer *w, const struct endpoint_sets *sets,
 			   const struct targets *t, size_t endpoint)
 {
 	const struct model *m = w->c->model;
@@ -182,8 +182,7 @@ static void write_endpoint(const struct writer *w, struct endpoint_sets *sets,
 
 	for (size_t a = 0; a < n; a++)
 		if (!is_contested(w->c, endpoint, &addrs[a]))
-			write_address(w, sets, t, &addrs[a], m->networks[e->network].bridge,
-				      comment);
+			write_address(sets, t, &addrs[a], m->networks[e->network].bridge, comment);
 }
 
 /* A router speaks of flows of those behind it, as they do themselves. */
@@ -216,7 +215,8 @@ static void write_blocks(const struct writer *w, const struct identity *id)
 			const struct addr_range *range = &id->extra.items[r];
 			int f = range->first.family == AF_INET6;
 
-			write_ends_block(w, e, bridge, range);
+			if (judges_errors(w->c))
+				write_ends_block(w, e, bridge, range);
 			for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 				if (kind_takes(&kinds[k], &range->first))
 					add_to_map(&kinds[k],
@@ -273,7 +273,7 @@ static void write_self_sets(const struct writer *w)
 
 void write_endpoint_maps(const struct writer *w)
 {
-	struct endpoint_sets sets = {.ends = {NULL}};
+	struct endpoint_sets sets;
 
 	find_maps(w, &sets);
 	for (size_t i = 0; i < w->c->nmanaged; i++)
@@ -281,9 +281,26 @@ void write_endpoint_maps(const struct writer *w)
 			write_blocks(w, &w->c->identities.items[i]);
 }
 
+void write_some_endpoints(const struct writer *w, const struct index_list *endpoints)
+{
+	struct endpoint_sets sets;
+
+	find_maps(w, &sets);
+	for (size_t i = 0; i < endpoints->len; i++) {
+		size_t id = compile_identity_of(w->c, endpoints->items[i]);
+
+		if (id != MODEL_NONE) {
+			CLEANUP_TARGETS struct targets t =
+				targets_of(w, &w->c->identities.items[id]);
+
+			write_endpoint(w, &sets, &t, endpoints->items[i]);
+		}
+	}
+}
+
 void write_endpoints(const struct writer *w)
 {
-	struct endpoint_sets sets = {.ends = {NULL}};
+	struct endpoint_sets sets;
 
 	find_maps(w, &sets);
 	for (size_t i = 0; i < w->c->nmanaged; i++) {

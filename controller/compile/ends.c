@@ -29,24 +29,25 @@ static bool is_ingress_sandbox(const struct model_endpoint *e)
 	return e->name && !strcmp(e->name, "gateway_ingress-sbox");
 }
 
-static void find_owners(struct compiled *c)
+void endpoint_find_owner(struct compiled *c, size_t endpoint)
 {
-	const struct model *m = c->model;
+	const struct model_endpoint *e = &c->model->endpoints[endpoint];
 
-	c->owner = mem_new(m->nendpoints, sizeof(*c->owner));
-	c->known = mem_new(m->nendpoints, sizeof(*c->known));
-	for (size_t i = 0; i < m->nendpoints; i++) {
-		const struct model_endpoint *e = &m->endpoints[i];
-
-		c->owner[i] = MODEL_NONE;
-		if (e->container != MODEL_NONE)
-			c->owner[i] = model_netns_owner(m, e->container);
-		c->known[i] = c->owner[i] != MODEL_NONE || is_ingress_sandbox(e);
-	}
+	c->owner[endpoint] = MODEL_NONE;
+	if (e->container != MODEL_NONE)
+		c->owner[endpoint] = model_netns_owner(c->model, e->container);
+	c->known[endpoint] = c->owner[endpoint] != MODEL_NONE || is_ingress_sandbox(e);
 }
 
-/* Each container's in the order of the model. */
-static void list_owned(struct compiled *c)
+static void find_owners(struct compiled *c)
+{
+	c->owner = mem_new(c->model->nendpoints, sizeof(*c->owner));
+	c->known = mem_new(c->model->nendpoints, sizeof(*c->known));
+	for (size_t i = 0; i < c->model->nendpoints; i++)
+		endpoint_find_owner(c, i);
+}
+
+void list_owned(struct compiled *c)
 {
 	const struct model *m = c->model;
 
@@ -88,6 +89,23 @@ static void index_addrs(struct compiled *c)
 	}
 	if (c->addrs.len)
 		qsort(c->addrs.items, c->addrs.len, sizeof(*c->addrs.items), compare_owners);
+}
+
+void addrs_insert(struct compiled *c, size_t endpoint)
+{
+	struct addr addrs[3];
+	size_t n = c->known[endpoint] ? model_endpoint_addrs(&c->model->endpoints[endpoint], addrs)
+				      : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct addr_owner owner = {addrs[i], endpoint};
+		size_t at = addrs_find(c, &addrs[i]);
+
+		MEM_PUSH(&c->addrs, owner);
+		memmove(&c->addrs.items[at + 1], &c->addrs.items[at],
+			(c->addrs.len - 1 - at) * sizeof(owner));
+		c->addrs.items[at] = owner;
+	}
 }
 
 static void collect_ranges(struct compiled *c)
@@ -170,7 +188,7 @@ void ends_build(struct compiled *c)
 	collect_published(c);
 }
 
-static bool is_host_addr(const struct model *m, const struct addr *a)
+bool addr_is_hosts(const struct model *m, const struct addr *a)
 {
 	static const struct prefix loopback4 = {{AF_INET, {127}}, 8};
 	static const struct prefix loopback6 = {{AF_INET6, {[15] = 1}}, 128};
@@ -232,7 +250,7 @@ struct flow_end compile_end_of_addr(const struct compiled *c, const struct addr 
 {
 	struct flow_end end = {.kind = END_ENDPOINT, .addr = *a};
 
-	if (is_host_addr(c->model, a)) {
+	if (addr_is_hosts(c->model, a)) {
 		end.kind = END_HOST;
 		return end;
 	}

@@ -89,6 +89,7 @@ void extra_build(struct compiled *c, struct policy_problems *p)
 
 		if (!doc->naddresses)
 			continue;
+		c->gives_addresses = true;
 		id = only_governed(c, &c->instances.items[i], &count);
 		if (!check(c, doc, count, p) || !id)
 			continue;

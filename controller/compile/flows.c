@@ -16,9 +16,9 @@
 #define CHAIN_ICMP_ERRORS  "icmp_errors"
 
 /* Without antispoof a container may be another's router, and whoever wants to pretends to be an end. */
-static bool judges_errors(const struct writer *w)
+bool judges_errors(const struct compiled *c)
 {
-	return w->c->enforcing && w->c->settings->antispoof;
+	return c->enforcing && c->settings->antispoof;
 }
 
 /*
@@ -35,7 +35,7 @@ static void write_related(const struct writer *w, struct ruleset_chain *chain, b
 
 		rule_ct_state(rule, CT_RELATED);
 		rule_l4proto(rule, protocols[i]);
-		if (from_host || !judges_errors(w))
+		if (from_host || !judges_errors(w->c))
 			rule_verdict(rule, VERDICT_ACCEPT, NULL);
 		else
 			rule_verdict(rule, VERDICT_JUMP, CHAIN_ICMP_ERRORS);
@@ -82,7 +82,7 @@ static void write_errors(const struct writer *w)
 {
 	struct ruleset_chain *chain;
 
-	if (!judges_errors(w))
+	if (!judges_errors(w->c))
 		return;
 	chain = ruleset_add_chain(w->r, CHAIN_ICMP_ERRORS, HOOK_NONE, 0);
 	for (int f = 0; f < 2; f++) {

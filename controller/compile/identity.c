@@ -85,6 +85,17 @@ static int compare_grouped(const void *a, const void *b)
 	return diff ? diff : (x->endpoint > y->endpoint) - (x->endpoint < y->endpoint);
 }
 
+void identity_add_member(struct identity *id, size_t endpoint)
+{
+	size_t at = id->members.len;
+
+	MEM_PUSH(&id->members, endpoint);
+	for (; at > 0 && id->members.items[at - 1] > endpoint; at--)
+		id->members.items[at] = id->members.items[at - 1];
+	id->members.items[at] = endpoint;
+	id->public.nendpoints = id->members.len;
+}
+
 /* Sorted, they come with the identities one behind the other. */
 static void add_member(struct compiled *c, struct grouped *g)
 {
@@ -102,8 +113,7 @@ static void add_member(struct compiled *c, struct grouped *g)
 		c->nmanaged += fresh.key.managed;
 		last = &c->identities.items[c->identities.len - 1];
 	}
-	MEM_PUSH(&last->members, g->endpoint);
-	last->public.nendpoints = last->members.len;
+	identity_add_member(last, g->endpoint);
 	c->identity_of[g->endpoint] = c->identities.len - 1;
 }
 
@@ -185,6 +195,26 @@ void identities_build(struct compiled *c)
 }
 
 /* ---- what is asked of them ---- */
+
+size_t identity_find(const struct compiled *c, size_t endpoint)
+{
+	struct identity_key key = identity_key_of(c, endpoint);
+	size_t low = 0, high = c->identities.len, found = MODEL_NONE;
+
+	while (low < high && found == MODEL_NONE) {
+		size_t mid = low + (high - low) / 2;
+		int order = identity_key_compare(&c->identities.items[mid].key, &key);
+
+		if (order == 0)
+			found = mid;
+		else if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	identity_key_done(&key);
+	return found;
+}
 
 bool identity_selected(const struct compiled *c, const struct instance *in,
 		       const struct selector *s, const struct identity *id)

@@ -32,6 +32,7 @@ static void catalog_peers(struct catalog *catalog, const struct policy_peer *pee
 	for (size_t i = 0; i < n; i++) {
 		struct cataloged entry = {peers[i].selector, catalog->len};
 
+		catalog->names_containers |= peers[i].kind == PEER_CONTAINERS;
 		if (peers[i].kind != PEER_SELECTOR)
 			continue;
 		MEM_PUSH(catalog, entry);
@@ -61,9 +62,33 @@ size_t catalog_find(const struct catalog *catalog, const struct selector *s)
 
 /* ---- instances ---- */
 
-static int compare_strings(const void *a, const void *b)
+static int compare_projects(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct project *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+size_t project_find(const struct compiled *c, const char *name)
+{
+	struct project key = {.name = (char *)name};
+	const struct project *found = name && c->projects.len
+					      ? bsearch(&key, c->projects.items, c->projects.len,
+							sizeof(key), compare_projects)
+					      : NULL;
+
+	return found ? (size_t)(found - c->projects.items) : MODEL_NONE;
+}
+
+bool project_counts(const struct compiled *c, const char *name)
+{
+	for (size_t d = 0; name && d < c->policies->ndocuments; d++) {
+		const struct policy_document *doc = &c->policies->documents[d];
+
+		if (doc->is_template && glob_match(doc->scope, name))
+			return true;
+	}
+	return false;
 }
 
 static void find_projects(struct compiled *c)
@@ -72,21 +97,28 @@ static void find_projects(struct compiled *c)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < m->ncontainers; i++) {
-		const char *project = model_container_project(&m->containers[i]);
+		const char *name = model_container_project(&m->containers[i]);
+		struct project fresh = {.containers = 1};
 
-		if (project)
-			MEM_PUSH(&c->projects, mem_strdup(project));
+		if (!project_counts(c, name))
+			continue;
+		fresh.name = mem_strdup(name);
+		MEM_PUSH(&c->projects, fresh);
 	}
 	if (!c->projects.len)
 		return;
-	qsort(c->projects.items, c->projects.len, sizeof(*c->projects.items), compare_strings);
-	for (size_t i = 0; i < c->projects.len; i++) {
-		if (kept && !strcmp(c->projects.items[kept - 1], c->projects.items[i]))
-			free(c->projects.items[i]);
-		else
-			c->projects.items[kept++] = c->projects.items[i];
+	qsort(c->projects.items, c->projects.len, sizeof(*c->projects.items), compare_projects);
+	for (size_t i = 1; i < c->projects.len; i++) {
+		struct project *last = &c->projects.items[kept], *p = &c->projects.items[i];
+
+		if (strcmp(last->name, p->name) != 0) {
+			c->projects.items[++kept] = *p;
+			continue;
+		}
+		last->containers++;
+		free(p->name);
 	}
-	c->projects.len = kept;
+	c->projects.len = kept + 1;
 }
 
 static void add_instance(struct compiled *c, size_t document, const char *scope)
@@ -114,8 +146,8 @@ void instances_build(struct compiled *c)
 			continue;
 		}
 		for (size_t i = 0; i < c->projects.len; i++) {
-			if (glob_match(doc->scope, c->projects.items[i]))
-				add_instance(c, d, c->projects.items[i]);
+			if (glob_match(doc->scope, c->projects.items[i].name))
+				add_instance(c, d, c->projects.items[i].name);
 		}
 	}
 }

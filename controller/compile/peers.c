@@ -35,6 +35,23 @@ static void add_identity(const struct compiled *c, const struct identity *id, st
 	}
 }
 
+/* Those of the extent that PEER means: a part is never asked for where policies give `addresses:`. */
+static void add_extent(const struct writer *w, const struct held *held,
+		       const struct policy_peer *peer, struct peers *ret)
+{
+	const struct compiled *c = w->c;
+
+	for (size_t i = 0; i < w->extent->endpoints->len; i++) {
+		size_t e = w->extent->endpoints->items[i];
+		bool meant = peer->kind == PEER_CONTAINERS
+				     ? c->owner[e] != MODEL_NONE
+				     : endpoint_selected(c, held->in, peer->selector, e);
+
+		if (c->identity_of[e] != MODEL_NONE && meant)
+			add_endpoint(c, e, ret);
+	}
+}
+
 static void add_containers(const struct compiled *c, struct peers *ret)
 {
 	for (size_t i = 0; i < c->identities.len; i++) {
@@ -112,9 +129,10 @@ static void add_interface(const struct compiled *c, const char *pattern, struct 
 
 /* ---- all kinds ---- */
 
-static void add_peer(const struct compiled *c, const struct held *held, enum side side,
+static void add_peer(const struct writer *w, const struct held *held, enum side side,
 		     const struct policy_peer *peer, struct peers *ret)
 {
+	const struct compiled *c = w->c;
 	bool far_is_host = side == SIDE_HOST || side == SIDE_LOCAL;
 	bool far_is_outside = side == SIDE_OUTSIDE;
 
@@ -145,7 +163,9 @@ static void add_peer(const struct compiled *c, const struct held *held, enum sid
 		if (far_is_host || far_is_outside)
 			break;
 		ret->exact_wanted = true;
-		if (peer->kind == PEER_CONTAINERS)
+		if (w->extent)
+			add_extent(w, held, peer, ret);
+		else if (peer->kind == PEER_CONTAINERS)
 			add_containers(c, ret);
 		else
 			add_selected(c, held, peer->selector, ret);
@@ -158,7 +178,7 @@ static bool far_is_destination(enum side side)
 	return side == SIDE_FROM || side == SIDE_HOST;
 }
 
-void peers_of(const struct compiled *c, const struct held *held, enum side side, struct peers *ret)
+void peers_of(const struct writer *w, const struct held *held, enum side side, struct peers *ret)
 {
 	const struct policy_rule *rule = held->rule;
 	bool to = far_is_destination(side);
@@ -167,7 +187,7 @@ void peers_of(const struct compiled *c, const struct held *held, enum side side,
 
 	*ret = (struct peers) {0};
 	for (size_t i = 0; i < n; i++)
-		add_peer(c, held, side, &peers[i], ret);
+		add_peer(w, held, side, &peers[i], ret);
 	ranges_normalise(&ret->ranges);
 }
 

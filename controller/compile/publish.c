@@ -45,7 +45,7 @@ static void write_proxy_denies(const struct writer *w, struct ruleset_chain *cha
 		CLEANUP_PEERS struct peers peers = {0};
 		CLEANUP_FREE char *ports = NULL;
 
-		peers_of(w->c, held, SIDE_OUTSIDE, &peers);
+		peers_of(w, held, SIDE_OUTSIDE, &peers);
 		ports = denied_ports(w, id, held, sets, i);
 		clause_refuses(&clause, SIDE_OUTSIDE, held->enforce);
 		form_write_ports(&clause, held, i, &peers, ports);
@@ -114,7 +114,7 @@ static void write_rules(const struct writer *w, struct ruleset_chain *chain,
 
 			if (held->rule->limit.set != limited)
 				continue;
-			peers_of(w->c, held, SIDE_OUTSIDE, &peers);
+			peers_of(w, held, SIDE_OUTSIDE, &peers);
 			form_write(&clause, held, i, &peers, FORM_ALL);
 		}
 	}

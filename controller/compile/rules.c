@@ -244,6 +244,27 @@ static void find_modes(struct compiled *c)
 		c->unknown = UNKNOWN_REFUSE;
 }
 
+static bool names_subnets(const struct compiled *c, const struct policy_peer *peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (peers[i].kind == PEER_CIDR && can_be_containers(c, &peers[i].cidr))
+			return true;
+	}
+	return false;
+}
+
+static void find_cidrs(struct compiled *c)
+{
+	for (size_t d = 0; d < c->policies->ndocuments; d++) {
+		const struct policy_document *doc = &c->policies->documents[d];
+
+		for (size_t i = 0; i < doc->nrules && !c->names_subnets; i++)
+			c->names_subnets =
+				names_subnets(c, doc->rules[i].from, doc->rules[i].nfrom) ||
+				names_subnets(c, doc->rules[i].to, doc->rules[i].nto);
+	}
+}
+
 void rules_build(struct compiled *c)
 {
 	for (size_t i = 0; i < c->nmanaged; i++) {
@@ -259,4 +280,5 @@ void rules_build(struct compiled *c)
 		describe(id);
 	}
 	find_modes(c);
+	find_cidrs(c);
 }

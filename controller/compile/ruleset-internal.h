@@ -96,7 +96,9 @@ struct peers {
 
 enum side { SIDE_FROM, SIDE_TO, SIDE_HOST, SIDE_LOCAL, SIDE_OUTSIDE };
 
-void peers_of(const struct compiled *c, const struct held *held, enum side side, struct peers *ret);
+struct writer;
+
+void peers_of(const struct writer *w, const struct held *held, enum side side, struct peers *ret);
 void peers_done(struct peers *p);
 /* The CIDRs of the rule's own side, where held->own is OWN_CIDRS. */
 struct ranges own_ranges(const struct held *held, enum side side);
@@ -105,10 +107,17 @@ struct ranges own_ranges(const struct held *held, enum side side);
 
 /* ---- clause.c, form.c: lists of rules as sets and rules of a chain ---- */
 
+/* A part of a compiled set: what some endpoints contribute to the sets, and some identities' chains. */
+struct extent {
+	const struct index_list *endpoints;
+	const struct index_list *identities;
+};
+
 struct writer {
 	const struct compiled *c;
 	struct ruleset *r;
-	void **sets; /* root of a tsearch(3) tree: the sets by name */
+	void **sets;		     /* root of a tsearch(3) tree: the sets by name */
+	const struct extent *extent; /* NULL: all of it. Else no other endpoints become elements */
 };
 
 /* Where a list of rules is written, and what follows from a match. */
@@ -197,6 +206,9 @@ enum ruleset_load far_ifname(enum side side);
 /* self4, self6: bridge . address . address of a container that reaches itself */
 struct ruleset_set *self_set(const struct writer *w, int f);
 
+/* Whether an ICMP error is judged by who sends it. */
+bool judges_errors(const struct compiled *c);
+
 /* ends4, ends6: bridge . address . the same address, of each container; BLOCKS: ends_blocks4, ends_blocks6, with
  * `addresses:` of policies on the right */
 struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks);
@@ -234,3 +246,9 @@ void match_cut(const struct writer *w, struct ruleset_chain *chain);
 void write_overlay(const struct writer *w); /* overlay.c */
 void write_endpoint_maps(const struct writer *w);
 void write_endpoints(const struct writer *w);
+void write_some_endpoints(const struct writer *w, const struct index_list *endpoints);
+
+/* ---- table.c, bridge.c: a part of the two tables, sorted; the bridge's NULL where there is none ---- */
+
+struct ruleset *compile_part(const struct compiled *c, const struct extent *extent);
+struct ruleset *compile_bridge_part(const struct compiled *c, const struct extent *extent);

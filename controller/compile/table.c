@@ -9,6 +9,14 @@ static void keep_set(void *set)
 	(void)set;
 }
 
+static void write_identity(const struct writer *w, const struct identity *id)
+{
+	for (enum side side = SIDE_FROM; side <= SIDE_LOCAL; side++)
+		write_side(w, id, side);
+	write_resumes(w, id);
+	write_publish(w, id);
+}
+
 struct ruleset *compile_ruleset(const struct compiled *c)
 {
 	void *sets = NULL;
@@ -17,14 +25,24 @@ struct ruleset *compile_ruleset(const struct compiled *c)
 	write_endpoint_maps(&w);
 	write_skeleton(&w);
 	write_endpoints(&w);
-	for (size_t i = 0; i < c->nmanaged; i++) {
-		const struct identity *id = &c->identities.items[i];
+	for (size_t i = 0; i < c->nmanaged; i++)
+		write_identity(&w, &c->identities.items[i]);
+	tdestroy(sets, keep_set);
+	ruleset_sort(w.r);
+	return w.r;
+}
 
-		for (enum side side = SIDE_FROM; side <= SIDE_LOCAL; side++)
-			write_side(&w, id, side);
-		write_resumes(&w, id);
-		write_publish(&w, id);
-	}
+struct ruleset *compile_part(const struct compiled *c, const struct extent *extent)
+{
+	void *sets = NULL;
+	struct writer w = {.c = c,
+			   .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET),
+			   .sets = &sets,
+			   .extent = extent};
+
+	write_some_endpoints(&w, extent->endpoints);
+	for (size_t i = 0; i < extent->identities->len; i++)
+		write_identity(&w, &c->identities.items[extent->identities->items[i]]);
 	tdestroy(sets, keep_set);
 	ruleset_sort(w.r);
 	return w.r;

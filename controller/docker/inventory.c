@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "same.h"
 #include "table.h"
 
 #include "quaywall/mem.h"
@@ -61,7 +60,7 @@ static bool hold(struct entry *e, const struct model_container *fresh)
 {
 	struct model_container shared;
 
-	if (e->container && same_container(e->container, fresh))
+	if (e->container && model_same_container(e->container, fresh))
 		return false;
 	shared = model_container_share(fresh);
 	if (e->container)
@@ -206,7 +205,7 @@ void inventory_prune_images(struct inventory *v)
 /* What the engine says of a network now, FRESH, with the blocks of what it said already. */
 static struct model *renew(const struct model *old, const struct model *fresh, bool *ret_changed)
 {
-	bool same = same_network(old->networks, fresh->networks);
+	bool same = model_same_network(old->networks, fresh->networks);
 	struct model *m = model_new();
 
 	m->networks = mem_new(1, sizeof(*m->networks));
@@ -217,7 +216,7 @@ static struct model *renew(const struct model *old, const struct model *fresh, b
 		const struct model_endpoint *e = &fresh->endpoints[i];
 		size_t was = model_find_endpoint(old, e->id);
 
-		if (was != MODEL_NONE && same_endpoint(&old->endpoints[was], e))
+		if (was != MODEL_NONE && model_same_endpoint(&old->endpoints[was], e))
 			e = &old->endpoints[was];
 		else
 			same = false;

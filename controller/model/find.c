@@ -110,3 +110,15 @@ size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[stat
 		ret[n++] = addr_link_local(e->mac);
 	return n;
 }
+
+bool model_endpoint_has_addr(const struct model_endpoint *e, const struct addr *a)
+{
+	struct addr addrs[3];
+	size_t n = model_endpoint_addrs(e, addrs);
+
+	for (size_t i = 0; i < n; i++) {
+		if (addr_equal(&addrs[i], a))
+			return true;
+	}
+	return false;
+}

@@ -6,18 +6,6 @@
 
 #include "quaywall/log.h"
 
-static bool holds(const struct model_endpoint *e, const struct addr *a)
-{
-	struct addr addrs[3];
-	size_t n = e ? model_endpoint_addrs(e, addrs) : 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (addr_equal(&addrs[i], a))
-			return true;
-	}
-	return false;
-}
-
 static bool is_managed(const struct model *m, const struct model_endpoint *e)
 {
 	return model_network_is_managed(&m->networks[e->network]);
@@ -33,7 +21,7 @@ void handover_find(const struct model *was, const struct model *is, struct range
 		size_t n = is_managed(was, e) ? model_endpoint_addrs(e, addrs) : 0;
 
 		for (size_t a = 0; a < n; a++) {
-			if (!holds(now, &addrs[a]))
+			if (!now || !model_endpoint_has_addr(now, &addrs[a]))
 				ranges_add_addr(ret, &addrs[a]);
 		}
 	}

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "quaywall/addr.h"
 #include "quaywall/model.h"
 #include "quaywall/policy.h"
 #include "quaywall/ruleset.h"
@@ -25,6 +26,23 @@ struct compiled;
 struct compiled *compile_new(const struct settings *settings, const struct policy_set *policies,
 			     const struct model *model, struct policy_problems *p);
 void compile_free(struct compiled *c);
+
+/* What a step changes: parts of the two tables as they were and as they are, which ruleset_compare() makes the difference
+ * of; no bridge's where there is no such table. */
+struct compile_step {
+	struct ruleset *was, *is;
+	struct ruleset *bridge_was, *bridge_is;
+	struct ranges gone; /* addresses of endpoints that nobody has any more */
+};
+
+/*
+ * Brings C, in place, to MODEL, which takes the place of the one that C was made from and must outlive it likewise: the
+ * result is that of compile_new(). This is for what happens all the time, a container of a known identity that comes or
+ * goes, and costs little however many there are. Returns false, and leaves C as it is, where more changed than
+ * that: a compile_new() is due then. RET is to be freed by compile_step_done().
+ */
+bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret);
+void compile_step_done(struct compile_step *s);
 
 /* What the object was made from. */
 const struct settings *compile_settings(const struct compiled *c);
@@ -263,7 +281,8 @@ static inline void compile_cleanup(struct compiled **c)
 	compile_free(*c);
 }
 
-#define CLEANUP_COMPILED __attribute__((cleanup(compile_cleanup)))
+#define CLEANUP_COMPILE_STEP __attribute__((cleanup(compile_step_done)))
+#define CLEANUP_COMPILED     __attribute__((cleanup(compile_cleanup)))
 
 static inline void compile_cleanup_classes(struct compile_classes **k)
 {

@@ -142,6 +142,11 @@ void model_clear_interfaces(struct model *m);
 /* Whether the host is the same in both: its interfaces, and the ports of VXLAN. */
 bool model_same_host(const struct model *a, const struct model *b);
 
+/* Whether both are the same in all that a model says of them; of an endpoint but for the indices. */
+bool model_same_container(const struct model_container *a, const struct model_container *b);
+bool model_same_network(const struct model_network *a, const struct model_network *b);
+bool model_same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b);
+
 /* Whether there is an overlay network. */
 bool model_has_overlay(const struct model *m);
 bool model_network_is_overlay(const struct model_network *n);
@@ -193,6 +198,7 @@ bool model_network_is_managed(const struct model_network *n);
 /* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC (which engines before 28 make
  * of the IPv4 address). Returns how many. */
 size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
+bool model_endpoint_has_addr(const struct model_endpoint *e, const struct addr *a);
 
 /* The name that the bridge of NETWORK of M has now, where no interface has the one that the engine tells:
  * that of the interface which had its name BEFORE. NULL: it is as told, or that is not known. */

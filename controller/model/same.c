@@ -1,4 +1,4 @@
-#include "same.h"
+#include "quaywall/model.h"
 
 #include <string.h>
 
@@ -34,7 +34,7 @@ static bool same_ports(const struct model_container *a, const struct model_conta
 	return true;
 }
 
-bool same_container(const struct model_container *a, const struct model_container *b)
+bool model_same_container(const struct model_container *a, const struct model_container *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->image, b->image) && same_text(a->image_id, b->image_id) &&
@@ -73,7 +73,7 @@ static bool same_overlay(const struct model_network *a, const struct model_netwo
 	return true;
 }
 
-bool same_network(const struct model_network *a, const struct model_network *b)
+bool model_same_network(const struct model_network *a, const struct model_network *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->driver, b->driver) && same_text(a->scope, b->scope) &&
@@ -83,7 +83,7 @@ bool same_network(const struct model_network *a, const struct model_network *b)
 	       same_overlay(a, b) && same_labels(a->labels, a->nlabels, b->labels, b->nlabels);
 }
 
-bool same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)
+bool model_same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)
 {
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->key, b->key) && addr_equal(&a->addr4, &b->addr4) &&

@@ -1,0 +1,121 @@
+"""A compiled set follows its model: the same, step by step, as one made anew, over the policies of each golden case.
+
+Its snapshot's containers, and copies of them, come, go and change in an order drawn by a fixed seed.
+"""
+
+import copy
+import json
+import os
+import random
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from test_golden import CASES
+
+STEPS = 60
+COPIES = 3
+
+
+def program() -> Path:
+    return Path(os.environ["QUAYWALL_BUILD"]) / "tests/golden/follow"
+
+
+class World:
+    """What could run: the snapshot's containers and their copies; and what does."""
+
+    def __init__(self, case: Path, seed: int) -> None:
+        self.random = random.Random(f"{case.name} {seed}")
+        self.snapshot = json.loads((case / "snapshot.json").read_text())
+        self.containers: dict[str, dict[str, Any]] = {c["id"]: c for c in self.snapshot.get("containers", [])}
+        self.endpoints: dict[str, dict[str, Any]] = {e["id"]: e for e in self.snapshot.get("endpoints", [])}
+        for n in range(1, COPIES + 1):
+            self.add_copies(n)
+        self.absent = {c for c in self.containers if self.random.random() < 0.3}
+        self.apart: set[str] = set()
+
+    def add_copies(self, n: int) -> None:
+        """Of containers that publish a port only one in a while does so again."""
+        for old in [c for c in self.containers.values() if "/" not in c["id"]]:
+            new = copy.deepcopy(old) | {"id": f"{old['id']}/{n}", "name": f"{old['name']}-copy{n}"}
+            if self.random.random() < 0.8:
+                new.pop("ports", None)
+            for port in new.get("ports", []):
+                port["host_port"] = port["host_port"] % 60000 + n
+            self.containers[new["id"]] = new
+            for endpoint in [e for e in self.endpoints.values() if e.get("container") == old["id"]]:
+                self.add_copy(endpoint, new, n)
+
+    def add_copy(self, old: dict[str, Any], container: dict[str, Any], n: int) -> None:
+        new = copy.deepcopy(old) | {"id": f"{old['id']}/{n}", "container": container["id"]}
+        if "name" in new:
+            new["name"] = container["name"]
+        if new.get("addr4"):
+            new["addr4"] = self.moved4(new["addr4"], 20 * n)
+        if new.get("addr6"):
+            new["addr6"] += f"{n:x}"
+        if new.get("mac"):
+            new["mac"] = new["mac"][:-2] + f"{int(new['mac'][-2:], 16) + 20 * n & 255:02x}"
+        self.endpoints[new["id"]] = new
+
+    @staticmethod
+    def moved4(addr: str, by: int) -> str:
+        head, _, last = addr.rpartition(".")
+        return f"{head}.{(int(last) + by) % 254 + 1}"
+
+    def change(self) -> None:
+        """Mostly one container comes or goes; sometimes what else can happen, some of it never meant to."""
+        what = self.random.random()
+        container = self.random.choice(sorted(self.containers))
+        endpoint = self.endpoints[self.random.choice(sorted(self.endpoints))] if self.endpoints else {}
+        if what < 0.7:
+            self.absent ^= {container}
+        elif what < 0.78 and endpoint:
+            self.apart ^= {endpoint["id"]}
+        elif what < 0.84 and endpoint.get("addr4"):
+            gateways = [g for n in self.snapshot["networks"] for g in n.get("gateways", []) if "." in g]
+            there = [self.moved4(endpoint["addr4"], by) for by in (1, 20, 200)]
+            endpoint["addr4"] = self.random.choice(there + gateways[:1])
+        elif what < 0.88 and endpoint.get("mac"):
+            endpoint["mac"] = self.random.choice([e for e in self.endpoints.values() if e.get("mac")])["mac"]
+        elif what < 0.93 and endpoint:
+            endpoint["port"] = f"veth{self.random.randrange(100)}"
+        elif what < 0.96:
+            self.containers[container]["name"] += "x"
+        else:
+            other = copy.deepcopy(self.random.choice(list(self.containers.values())))
+            for key in ("labels", "image_labels"):
+                self.containers[container][key] = other.get(key, [] if key == "image_labels" else {})
+
+    def now(self) -> str:
+        """A container that is absent leaves none of its endpoints; one whose endpoints are apart has none there."""
+        containers = [c for i, c in self.containers.items() if i not in self.absent]
+        endpoints = [
+            e
+            for i, e in self.endpoints.items()
+            if i not in self.apart and e.get("container") not in self.absent
+        ]
+        return json.dumps(self.snapshot | {"containers": containers, "endpoints": endpoints})
+
+
+# What a container contributes there depends on others: on whose address lies in which block.
+NEVER_FOLLOWED = {"cidr-except", "extra-addresses", "lint"}
+WITH_CONTAINERS = [case for case in CASES if case.name != "no-containers"]
+
+
+@pytest.mark.parametrize("case", WITH_CONTAINERS, ids=lambda path: path.name)
+def test_as_if_made_anew(case: Path, tmp_path: Path) -> None:
+    world = World(case, 1)
+    paths = []
+    for n in range(STEPS):
+        paths.append(tmp_path / f"{n:03}.json")
+        paths[-1].write_text(world.now())
+        world.change()
+    done = subprocess.run([program(), case, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout[-8000:]
+    steps = Counter(done.stdout.split())
+    assert steps.total() == STEPS - 1
+    assert (steps["followed"] == 0) == (case.name in NEVER_FOLLOWED), steps

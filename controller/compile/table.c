@@ -47,3 +47,12 @@ struct ruleset *compile_part(const struct compiled *c, const struct extent *exte
 	ruleset_sort(w.r);
 	return w.r;
 }
+
+struct ruleset *compile_cut_table(const struct compiled *c)
+{
+	struct writer w = {.c = c, .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET)};
+
+	write_cut(&w);
+	ruleset_sort(w.r);
+	return w.r;
+}

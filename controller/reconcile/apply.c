@@ -10,10 +10,16 @@
 #define BACKOFF_LAST_MS	 60000
 #define LATER_MS	 60000
 
-static void note_applied(struct daemon *d, const struct kernel_change *change)
+/* The kernel holds W. */
+static void note_applied(struct daemon *d, const struct world *w,
+			 const struct kernel_change *change)
 {
 	char steps[24];
 
+	/* Of what others did during a bulk load no message comes. */
+	if (nft_monitor_missed(d->kernel.nft))
+		daemon_drift_soon(d);
+	daemon_schedule_cut(d, w, change);
 	daemon_note(&d->apply_error, NULL);
 	d->apply_backoff = 0;
 	loop_timer_clear(&d->apply_timer);
@@ -48,6 +54,9 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 
 	if (d->suspended)
 		return 0;
+	r = kernel_recall(&d->kernel, d->world.compiled, err);
+	if (r < 0)
+		return r;
 	wanted.inet = compile_ruleset(w->compiled);
 	wanted.bridge = compile_bridge_ruleset(w->compiled);
 	r = kernel_apply(&d->kernel, &wanted, &change, err);
@@ -55,13 +64,46 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err)
 		d->failures++;
 		return r;
 	}
-	note_applied(d, &change);
+	note_applied(d, w, &change);
 	note_bridge(d, was_missing);
-	/* Of what others did during a bulk load no message comes. */
-	if (nft_monitor_missed(d->kernel.nft))
-		daemon_drift_soon(d);
-	daemon_schedule_cut(d, w, &change);
+	if (w == &d->world)
+		kernel_forget(&d->kernel);
 	return 0;
+}
+
+/* The world in force follows M. Where the kernel does not, what it holds is read, and the whole is brought to it. */
+static int step(struct daemon *d, struct model *m, struct compile_step *s, struct error *err)
+{
+	struct model *before = d->world.model;
+	struct kernel_change change;
+	int r = kernel_follow(&d->kernel, s, &change, err);
+
+	d->world.model = m;
+	model_free(before);
+	if (r == 0)
+		note_applied(d, &d->world, &change);
+	else
+		error_done(err);
+	return r == 0 ? 0 : daemon_apply(d, &d->world, err);
+}
+
+bool daemon_step(struct daemon *d, struct model *m)
+{
+	CLEANUP_COMPILE_STEP struct compile_step s = {NULL};
+	CLEANUP_ERROR struct error err = ERROR_INIT;
+	int r;
+
+	if (!d->world.compiled || d->skeleton || d->suspended || !kernel_can_follow(&d->kernel) ||
+	    !compile_follow(d->world.compiled, m, &s))
+		return false;
+	r = step(d, m, &s, &err);
+	if (r < 0)
+		daemon_apply_failed(d, &err);
+	else if (s.gone.len && compile_needs_bridge_filter(d->world.compiled))
+		daemon_end_flows(d, &s.gone);
+	daemon_bridge_filter(d);
+	daemon_check_soon(d);
+	return true;
 }
 
 void daemon_apply_failed(struct daemon *d, const struct error *err)

@@ -178,7 +178,7 @@ static int choose_known(const struct daemon *d, struct sources **ret, struct err
 		known = NULL; /* flushed */
 	else if (d->trial.state == TRIAL_NONE && d->world.policies)
 		known = d->world.sources;
-	if (!known && !d->world.policies && d->kernel.applied)
+	if (!known && !d->world.policies && kernel_has_table(&d->kernel))
 		return error_set(err, -EINVAL,
 				 "nothing is known of what the table of the last run was made "
 				 "from, so it could not return ('quaywall run' without --confirm "

@@ -257,8 +257,8 @@ static struct answers answers_of(const struct compiled *c, const struct flow_lis
 static int drop_answers(struct kernel *k, const struct compiled *c, const struct flow_list *doomed,
 			uint8_t family, struct error *err)
 {
-	const struct ruleset_set *set =
-		k->applied ? ruleset_find_set(k->applied, compile_cut_set(family)) : NULL;
+	CLEANUP_RULESET struct ruleset *table = compile_cut_table(c);
+	const struct ruleset_set *set = ruleset_find_set(table, compile_cut_set(family));
 	__attribute__((cleanup(answers_done))) struct answers a = answers_of(c, doomed, family);
 	struct ruleset_change change = {
 		.kind = CHANGE_ADD_ELEMENTS, .set = set, .elements = a.pointers, .len = a.len};
@@ -267,7 +267,7 @@ static int drop_answers(struct kernel *k, const struct compiled *c, const struct
 
 	if (!set || !a.len)
 		return 0;
-	r = kernel_add_elements(k, &d, err);
+	r = kernel_add_elements(k, table, &d, err);
 	return r < 0 ? error_wrap(err, r, "answers of flows that are cut") : 0;
 }
 

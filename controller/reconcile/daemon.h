@@ -179,6 +179,11 @@ int daemon_apply(struct daemon *d, const struct world *w, struct error *err);
 /* The same for a model that is not in force yet: what flows endpoints had that are not in it any more is ended,
  * before an address of theirs is another's. (handover.c) */
 int daemon_apply_model(struct daemon *d, const struct world *next, struct error *err);
+/* Ends all flows of addresses that are nobody's any more. (handover.c) */
+void daemon_end_flows(struct daemon *d, struct ranges *gone);
+/* Puts M in force, as the model in the world's place, where it is only a step from that one: see compile_follow(). Takes
+ * ownership of it then; false: it is not, and M is still the caller's. */
+bool daemon_step(struct daemon *d, struct model *m);
 /* Tries again later what the kernel refused now. */
 void daemon_apply_failed(struct daemon *d, const struct error *err);
 void daemon_apply_due(void *data);

@@ -59,7 +59,7 @@ static int restore_kept(struct daemon *d, struct error *err)
 	if (r < 0)
 		return r;
 	daemon_note(&d->apply_error, NULL);
-	if (!d->kernel.applied && d->world.policies)
+	if (!kernel_has_table(&d->kernel) && d->world.policies)
 		loop_timer_set(&d->engine_timer, 0);
 	return 0;
 }
@@ -69,7 +69,7 @@ void daemon_keep(struct daemon *d)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 
-	if (!d->world.compiled && d->kernel.applied && kernel_keep(&d->kernel, &err) < 0)
+	if (!d->world.compiled && kernel_has_table(&d->kernel) && kernel_keep(&d->kernel, &err) < 0)
 		log_line(LOG_LEVEL_WARNING, "the table of the last run is not guarded", "cause",
 			 error_text(&err), NULL);
 }

@@ -61,7 +61,7 @@ bool handover_touches(const struct flow_entry *e, void *gone)
 
 /* ---- the daemon's part ---- */
 
-static void end_flows(struct daemon *d, struct ranges *gone)
+void daemon_end_flows(struct daemon *d, struct ranges *gone)
 {
 	CLEANUP_FLOW_LIST struct flow_list doomed = {0};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
@@ -108,6 +108,6 @@ int daemon_apply_model(struct daemon *d, const struct world *next, struct error 
 	r = between ? apply_between(d, next, between, err) : daemon_apply(d, next, err);
 	d->kernel.left = NULL;
 	if (r == 0 && gone.len)
-		end_flows(d, &gone);
+		daemon_end_flows(d, &gone);
 	return r == 0 && between ? daemon_apply(d, next, err) : r;
 }

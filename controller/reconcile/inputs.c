@@ -137,6 +137,8 @@ int daemon_adopt(struct daemon *d, struct world *next, struct error *err)
 		return r;
 	}
 	world_replace(&d->world, next);
+	if (d->world.compiled)
+		kernel_forget(&d->kernel);
 	daemon_seen_follow(d);
 	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
@@ -156,8 +158,8 @@ static int check_folder(const struct daemon *d, const struct world *next, struct
 			struct error *err)
 {
 	const char *dir = next->settings->policies;
-	bool guards =
-		d->world.policies ? d->world.policies->ndocuments > 0 : d->kernel.applied != NULL;
+	bool guards = d->world.policies ? d->world.policies->ndocuments > 0
+					: kernel_has_table(&d->kernel);
 
 	if (!guards || access(dir, F_OK) == 0 || errno != ENOENT)
 		return 0;
@@ -319,6 +321,8 @@ void daemon_put_in_force(struct daemon *d, struct world *next)
 	int r = next->compiled ? daemon_apply_model(d, next, &err) : 0;
 
 	world_replace(&d->world, next);
+	if (r == 0 && d->world.compiled)
+		kernel_forget(&d->kernel);
 	daemon_seen_follow(d);
 	daemon_scrape_follow(d);
 	daemon_outlet_follow(d);
@@ -382,7 +386,8 @@ static void take_model(struct daemon *d, struct model *m, bool last_look)
 	if (host_bind_ports(d->host, m, &err) < 0)
 		log_line(LOG_LEVEL_WARNING, "cannot look for containers' ports", "cause",
 			 error_text(&err), NULL);
-	put_in_force(d, m, false);
+	if (!daemon_step(d, m))
+		put_in_force(d, m, false);
 	daemon_ports_wanted(d);
 }
 
@@ -408,7 +413,7 @@ static void lay_skeleton(struct daemon *d)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	struct model *m = NULL;
 
-	if (d->kernel.applied && !d->skeleton)
+	if (kernel_has_table(&d->kernel) && !d->skeleton)
 		return;
 	if (world_skeleton(d->host, &m, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "cannot read the host's interfaces", "cause",

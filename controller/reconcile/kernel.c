@@ -24,11 +24,17 @@ int kernel_open(struct kernel *k, bool owner, struct error *err)
 	return kernel_read(k, err);
 }
 
+static void drop(struct kernel *k)
+{
+	ruleset_free(k->applied);
+	ruleset_free(k->bridge);
+	k->applied = k->bridge = NULL;
+}
+
 void kernel_done(struct kernel *k)
 {
 	nft_close(k->nft);
-	ruleset_free(k->applied);
-	ruleset_free(k->bridge);
+	drop(k);
 	free(k->bridge_error);
 	*k = (struct kernel) {.nft = NULL};
 }
@@ -70,7 +76,47 @@ int kernel_read(struct kernel *k, struct error *err)
 		return r;
 	if (!k->applied)
 		k->owner = false;
-	return read_table(k, NFPROTO_BRIDGE, err);
+	r = read_table(k, NFPROTO_BRIDGE, err);
+	if (r == 0)
+		k->held = KERNEL_KEPT;
+	return r;
+}
+
+bool kernel_has_table(const struct kernel *k)
+{
+	return k->held != KERNEL_KEPT || k->applied;
+}
+
+bool kernel_has_bridge(const struct kernel *k)
+{
+	return k->held == KERNEL_KEPT ? k->bridge != NULL : k->has_bridge;
+}
+
+void kernel_forget(struct kernel *k)
+{
+	if (k->held != KERNEL_KEPT || !k->applied)
+		return;
+	k->has_bridge = k->bridge;
+	k->held = KERNEL_AS_COMPILED;
+	drop(k);
+}
+
+int kernel_recall(struct kernel *k, const struct compiled *c, struct error *err)
+{
+	if (k->held == KERNEL_UNSURE)
+		return kernel_read(k, err);
+	if (k->held == KERNEL_KEPT)
+		return 0;
+	drop(k);
+	k->applied = compile_ruleset(c);
+	k->bridge = k->has_bridge ? compile_bridge_ruleset(c) : NULL;
+	k->held = KERNEL_KEPT;
+	return 0;
+}
+
+bool kernel_can_follow(const struct kernel *k)
+{
+	return k->held == KERNEL_AS_COMPILED && !k->bridge_error && !k->blind;
 }
 
 /* Someone else changed the table after it was read: what was compared is no longer there. */
@@ -83,6 +129,7 @@ static bool is_stale(int r)
 struct part {
 	uint8_t family;
 	struct ruleset **wanted;
+	const struct ruleset *was; /* of a step: what it is the difference to */
 };
 
 #define PARTS 2
@@ -99,7 +146,8 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 
 	for (size_t i = 0; i < n; i++) {
 		const struct ruleset *wanted = *parts[i].wanted;
-		const struct ruleset *have = *applied(k, parts[i].family);
+		const struct ruleset *have =
+			parts[i].was ? parts[i].was : *applied(k, parts[i].family);
 
 		if (!wanted && !have)
 			continue;
@@ -154,9 +202,22 @@ static int apply_parts(struct kernel *k, const struct part *parts, size_t n,
 	return r;
 }
 
-int kernel_add_elements(struct kernel *k, const struct ruleset_diff *d, struct error *err)
+int kernel_follow(struct kernel *k, struct compile_step *s, struct kernel_change *ret,
+		  struct error *err)
 {
-	const struct nft_change change = {QUAYWALL_TABLE, NFPROTO_INET, k->applied, d};
+	const struct part parts[PARTS] = {{NFPROTO_INET, &s->is, s->was},
+					  {NFPROTO_BRIDGE, &s->bridge_is, s->bridge_was}};
+	int r = apply_once(k, parts, PARTS, ret, err);
+
+	if (r < 0)
+		k->held = KERNEL_UNSURE;
+	return r;
+}
+
+int kernel_add_elements(struct kernel *k, const struct ruleset *table, const struct ruleset_diff *d,
+			struct error *err)
+{
+	const struct nft_change change = {QUAYWALL_TABLE, table->family, table, d};
 
 	return nft_apply(k->nft, &change, 1, err);
 }
@@ -176,7 +237,8 @@ static void note_bridge(struct kernel *k, int r, const struct error *err)
 int kernel_apply(struct kernel *k, struct kernel_wanted *w, struct kernel_change *ret,
 		 struct error *err)
 {
-	const struct part both[PARTS] = {{NFPROTO_INET, &w->inet}, {NFPROTO_BRIDGE, &w->bridge}};
+	const struct part both[PARTS] = {{NFPROTO_INET, &w->inet, NULL},
+					 {NFPROTO_BRIDGE, &w->bridge, NULL}};
 	CLEANUP_ERROR struct error why = ERROR_INIT;
 	struct kernel_change change;
 	int r = k->bridge_error ? -EAGAIN : apply_parts(k, both, PARTS, ret, err);
@@ -215,9 +277,9 @@ static int keep(struct kernel *k, struct kernel_wanted *was, struct error *err)
 	int r;
 
 	if (was->inet && is_ours(was->inet))
-		parts[n++] = (struct part) {NFPROTO_INET, &was->inet};
+		parts[n++] = (struct part) {NFPROTO_INET, &was->inet, NULL};
 	if (was->bridge && is_ours(was->bridge))
-		parts[n++] = (struct part) {NFPROTO_BRIDGE, &was->bridge};
+		parts[n++] = (struct part) {NFPROTO_BRIDGE, &was->bridge, NULL};
 	r = n ? apply_parts(k, parts, n, &change, err) : 0;
 	if (r == 0 && n && parts[0].family == NFPROTO_INET)
 		k->owner = k->can_own;
@@ -254,9 +316,8 @@ int kernel_flush(struct kernel *k, struct error *err)
 
 	if (r < 0)
 		return r;
-	ruleset_free(k->applied);
-	ruleset_free(k->bridge);
-	k->applied = k->bridge = NULL;
+	drop(k);
+	k->held = KERNEL_KEPT;
 	k->owner = false;
 	note_bridge(k, 0, NULL);
 	return 0;

@@ -87,7 +87,7 @@ void daemon_ports_tell(const struct daemon *d, json_t *list)
 {
 	const struct model *m = d->world.model;
 
-	if (!m || d->skeleton || !d->kernel.bridge)
+	if (!m || d->skeleton || !kernel_has_bridge(&d->kernel))
 		return;
 	for (size_t i = 0; i < m->nendpoints; i++)
 		if (!m->endpoints[i].port[0] &&

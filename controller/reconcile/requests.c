@@ -191,6 +191,8 @@ static json_t *request_plan(struct daemon *d, const json_t *request)
 		return refusal(QUAYWALL_UNREACHABLE, error_text(&err));
 	plan = reconcile_plan(d->world.compiled, d->kernel.applied, d->kernel.bridge);
 	changes = json_integer_value(json_object_get(plan, "changes")) > 0;
+	if (!changes)
+		kernel_forget(&d->kernel);
 	json_object_set_new(plan, "warnings", warnings_json(d, request));
 	return result(changes ? QUAYWALL_FINDINGS : QUAYWALL_FINE, plan);
 }

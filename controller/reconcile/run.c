@@ -175,7 +175,7 @@ static int open_control(struct daemon *d, struct error *err)
  * an empty set would open the host. */
 static enum reconcile_exit start_without_policies(struct daemon *d, struct error *err)
 {
-	if (d->kernel.applied) {
+	if (kernel_has_table(&d->kernel)) {
 		log_line(LOG_LEVEL_ERROR,
 			 "no policies in force: the table of the last run stays as it is", NULL);
 		d->world.settings = world_places(d->options);
@@ -225,7 +225,7 @@ static enum reconcile_exit start(struct daemon *d, struct error *err)
 	if (open_engine(d, err) < 0)
 		return d->options->snapshot ? QUAYWALL_USAGE : QUAYWALL_UNREACHABLE;
 	daemon_keep(d);
-	if (d->kernel.applied)
+	if (kernel_has_table(&d->kernel))
 		daemon_ready(d);
 	return QUAYWALL_FINE;
 }

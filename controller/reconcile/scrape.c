@@ -82,24 +82,40 @@ static void patience_over(void *data)
 	failed(data, "they took too long");
 }
 
+static int open_counters(struct daemon *d, struct error *err)
+{
+	struct kernel *k = &d->kernel;
+	bool keep = k->held == KERNEL_KEPT;
+	const struct ruleset *tables[2];
+	size_t n = 0;
+	int r = kernel_recall(k, d->world.compiled, err);
+
+	if (r < 0)
+		return r;
+	if (k->applied)
+		tables[n++] = k->applied;
+	if (k->bridge)
+		tables[n++] = k->bridge;
+	r = nft_counters_open(-1, tables, n, &d->scrape.reading, err);
+	if (!keep)
+		kernel_forget(k);
+	return r;
+}
+
 static void read_counters(struct daemon *d)
 {
 	struct scrape *s = &d->scrape;
-	const struct ruleset *tables[2];
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	size_t n = 0;
+	int r;
 
-	if (d->kernel.applied)
-		tables[n++] = d->kernel.applied;
-	if (d->kernel.bridge)
-		tables[n++] = d->kernel.bridge;
 	hits_begin(&s->hits);
-	if (!n) {
+	if (!kernel_has_table(&d->kernel)) {
 		hits_end(&s->hits);
 		answer(d);
 		return;
 	}
-	if (nft_counters_open(-1, tables, n, &s->reading, &err) < 0) {
+	r = open_counters(d, &err);
+	if (r < 0) {
 		failed(d, error_text(&err));
 		return;
 	}
@@ -232,7 +248,7 @@ void daemon_scrape_follow(struct daemon *d)
 		daemon_note(&s->error, NULL);
 	}
 	/* So that what comes from now on is counted, whoever asks when. */
-	if (s->server && !s->hits.began && !s->reading && d->kernel.applied)
+	if (s->server && !s->hits.began && !s->reading && kernel_has_table(&d->kernel))
 		read_counters(d);
 }
 

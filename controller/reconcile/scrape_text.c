@@ -119,8 +119,8 @@ static void add_kernel(struct daemon *d, struct buf *out)
 {
 	metrics_begin(out, PREFIX "table_present", METRICS_GAUGE,
 		      "1 where the table of the family stands.");
-	labelled(out, PREFIX "table_present", "family", "inet", d->kernel.applied != NULL);
-	labelled(out, PREFIX "table_present", "family", "bridge", d->kernel.bridge != NULL);
+	labelled(out, PREFIX "table_present", "family", "inet", kernel_has_table(&d->kernel));
+	labelled(out, PREFIX "table_present", "family", "bridge", kernel_has_bridge(&d->kernel));
 	counter(out, PREFIX "transactions_total", "Transactions that changed the rules.",
 		d->kernel.transactions);
 	counter(out, PREFIX "transaction_failures_total", "Transactions that the kernel refused.",

@@ -131,8 +131,8 @@ static json_t *last_drift_json(const struct drift *drift)
 static json_t *kernel_json(const struct daemon *d)
 {
 	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "table",
-			 "inet " QUAYWALL_TABLE, "present", d->kernel.applied != NULL,
-			 "bridge_table", d->kernel.bridge != NULL, "owner", d->kernel.owner,
+			 "inet " QUAYWALL_TABLE, "present", kernel_has_table(&d->kernel),
+			 "bridge_table", kernel_has_bridge(&d->kernel), "owner", d->kernel.owner,
 			 "applied", describe_time(d->applied_at), "transactions",
 			 count(d->kernel.transactions), "failures", count(d->failures), "drift",
 			 count(d->drift.repairs), "last_drift", last_drift_json(&d->drift),

@@ -68,8 +68,10 @@ struct compile_answer {
 	uint16_t sport, dport;
 };
 
-/* The set of such answers, in a ruleset that refuses anything, and the key of an element of it. */
+/* The set of such answers, in a ruleset that refuses anything, and the key of an element of it; and the part of the
+ * ruleset that has those sets, for the caller to free. */
 const char *compile_cut_set(uint8_t family);
+struct ruleset *compile_cut_table(const struct compiled *c);
 void compile_cut_key(const struct compile_answer *a, uint8_t ret[static RULESET_KEY_MAX]);
 
 /* Whether some policy or default can refuse a packet between two containers of one bridge, so that

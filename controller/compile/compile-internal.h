@@ -27,6 +27,7 @@ struct catalog {
 	size_t len, cap;
 	bool names_project;    /* some selector can mean other projects than the instance's */
 	bool names_containers; /* some peer is all of them */
+	bool limits;	       /* some rule has a limit */
 };
 
 struct project {
@@ -165,6 +166,15 @@ struct compiled {
 	enum unknown_action unknown;
 };
 
+/* index-list.c */
+bool index_list_has(const struct index_list *list, size_t i);
+void index_list_sort(struct index_list *list);
+/* Into a sorted one. */
+void index_list_insert(struct index_list *list, size_t i);
+
+/* compile.c */
+void identity_done(struct identity *id);
+
 /* select.c */
 bool selects(const struct compiled *c, const struct instance *in, const struct selector *s,
 	     size_t endpoint); /* evaluates, without the atoms */
@@ -191,8 +201,14 @@ uint32_t signature_hash(const struct compiled *c, const struct identity *id);
 void identities_build(struct compiled *c);
 struct identity_key identity_key_of(const struct compiled *c, size_t endpoint);
 void identity_key_done(struct identity_key *key);
-/* The identity that the endpoint is a member of, or would be: MODEL_NONE where there is none. */
-size_t identity_find(const struct compiled *c, size_t endpoint);
+/* The identity of KEY, and whether it is there; else where it would stand. */
+size_t identity_find(const struct compiled *c, const struct identity_key *key, bool *ret_there);
+/* Makes one there, which takes KEY over, with its name and its rules; others move behind it. */
+void identity_insert(struct compiled *c, size_t at, struct identity_key *key);
+void identity_remove(struct compiled *c, size_t at); /* that has no member */
+bool identity_is_free(const struct compiled *c,
+		      const struct identity_key *key);	     /* its title, and name */
+bool identity_is_alone(const struct compiled *c, size_t at); /* no other shares its title */
 void identity_add_member(struct identity *id, size_t endpoint);
 /* Managed ones first. */
 int identity_key_compare(const struct identity_key *a, const struct identity_key *b);
@@ -208,6 +224,7 @@ bool identity_governed(const struct compiled *c, const struct instance *in,
 
 /* rules.c */
 void rules_build(struct compiled *c);
+void rules_find(struct compiled *c, struct identity *id); /* which hold for it: it has none yet */
 bool rule_has_port(const struct policy_rule *rule, uint8_t protocol, uint16_t port);
 bool protocol_is_icmp(uint8_t protocol);
 void causes_add(struct causes *causes, bool enforce, const struct policy_document *doc,

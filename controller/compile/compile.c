@@ -23,7 +23,7 @@ struct compiled *compile_new(const struct settings *settings, const struct polic
 	return c;
 }
 
-static void identity_done(struct identity *id)
+void identity_done(struct identity *id)
 {
 	free(id->name);
 	identity_key_done(&id->key);

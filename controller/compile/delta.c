@@ -93,13 +93,6 @@ static void match_endpoints(struct delta *d)
 
 /* ---- both ---- */
 
-static int compare_indices(const void *a, const void *b)
-{
-	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void move_container(struct delta *d, size_t i)
 {
 	MEM_PUSH(&d->left, i);
@@ -129,8 +122,8 @@ static bool move_siblings(struct delta *d)
 	}
 	if (d->left.len == before)
 		return false;
-	qsort(d->left.items, d->left.len, sizeof(size_t), compare_indices);
-	qsort(d->joined.items, d->joined.len, sizeof(size_t), compare_indices);
+	index_list_sort(&d->left);
+	index_list_sort(&d->joined);
 	return true;
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "delta.h"
+#include "follow.h"
 #include "ruleset-internal.h"
 
 #include "quaywall/mem.h"
@@ -13,233 +13,6 @@
  * enter sets, and all else stays. What they contribute is written by what writes all of it, over those endpoints
  * alone. Wherever that could tell something else than the whole, it is left to the whole.
  */
-
-struct follow {
-	struct compiled *c;
-	struct delta delta;
-	struct compiled next; /* C with the model to come; borrows what stays */
-	size_t *identities;   /* of delta.come: MODEL_NONE where not known */
-	size_t *projects;     /* how many containers each has then */
-};
-
-static void follow_done(struct follow *f)
-{
-	delta_done(&f->delta);
-	free(f->identities);
-	free(f->projects);
-	free(f->next.owner);
-	free(f->next.known);
-	free(f->next.owned);
-	free(f->next.next_owned);
-}
-
-/* ---- whether ---- */
-
-static bool joins_another(const struct model_container *c)
-{
-	return c->network_mode && !strncmp(c->network_mode, "container:", strlen("container:"));
-}
-
-/* One whose addresses stand in the tables under its own name alone, and that publishes nothing. */
-static bool is_plain(const struct model *m, const struct model_endpoint *e)
-{
-	const struct model_container *c =
-		e->container == MODEL_NONE ? NULL : &m->containers[e->container];
-
-	return !c || (!c->nports && !joins_another(c));
-}
-
-static bool shares_key(const struct model_endpoint *a, const struct model_endpoint *b)
-{
-	return (a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac))) ||
-	       (addr_is_set(&a->addr4) && addr_equal(&a->addr4, &b->addr4)) ||
-	       (addr_is_set(&a->addr6) && addr_equal(&a->addr6, &b->addr6)) ||
-	       (a->port[0] && !strcmp(a->port, b->port));
-}
-
-/* Whether the endpoints of LIST share no element with any other: then those are theirs alone. */
-static bool are_alone(const struct model *m, const struct index_list *list)
-{
-	for (size_t n = 0; n < list->len; n++) {
-		const struct model_endpoint *e = &m->endpoints[list->items[n]];
-
-		for (size_t i = 0; i < m->nendpoints; i++) {
-			if (i != list->items[n] && shares_key(e, &m->endpoints[i]))
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Whether its addresses change nothing of what is known of networks: which ones are containers', and the host's. */
-static bool is_at_home(const struct compiled *c, const struct model *m,
-		       const struct model_endpoint *e)
-{
-	struct addr addrs[3];
-	size_t n = model_endpoint_addrs(e, addrs);
-
-	for (size_t i = 0; i < n; i++) {
-		if (!ranges_contain(&c->reach, &addrs[i]) || addr_is_hosts(m, &addrs[i]))
-			return false;
-	}
-	return !n || model_network_is_managed(&m->networks[e->network]);
-}
-
-static bool can_change(const struct compiled *c, const struct model *m,
-		       const struct index_list *list)
-{
-	for (size_t i = 0; i < list->len; i++) {
-		const struct model_endpoint *e = &m->endpoints[list->items[i]];
-
-		if (!is_plain(m, e) || !is_at_home(c, m, e))
-			return false;
-	}
-	return are_alone(m, list);
-}
-
-/* An address that goes from hand to hand takes a step between. */
-static bool hands_over(const struct delta *d)
-{
-	for (size_t i = 0; i < d->gone.len; i++) {
-		const struct model_endpoint *e = &d->was->endpoints[d->gone.items[i]];
-
-		for (size_t n = 0; n < d->come.len; n++) {
-			const struct model_endpoint *other = &d->is->endpoints[d->come.items[n]];
-
-			if (strcmp(e->id, other->id) != 0 && shares_key(e, other))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* A template has an instance for each project that there is. */
-static bool count_projects(struct follow *f, const struct model *m, const struct index_list *list,
-			   size_t change)
-{
-	for (size_t i = 0; i < list->len; i++) {
-		const char *name = model_container_project(&m->containers[list->items[i]]);
-		size_t p = project_find(f->c, name);
-
-		if (p != MODEL_NONE)
-			f->projects[p] += change;
-		else if (project_counts(f->c, name))
-			return false;
-	}
-	return true;
-}
-
-static bool keeps_projects(struct follow *f)
-{
-	size_t n = f->c->projects.len;
-
-	f->projects = mem_new(n, sizeof(*f->projects));
-	for (size_t i = 0; i < n; i++)
-		f->projects[i] = f->c->projects.items[i].containers;
-	if (!count_projects(f, f->delta.is, &f->delta.joined, 1) ||
-	    !count_projects(f, f->delta.was, &f->delta.left, (size_t)-1))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!f->projects[i])
-			return false;
-	}
-	return true;
-}
-
-/* ---- who they are ---- */
-
-static bool find_owners(struct follow *f)
-{
-	const struct compiled *c = f->c;
-	const struct delta *d = &f->delta;
-	struct compiled *next = &f->next;
-
-	next->owner = mem_new(d->is->nendpoints, sizeof(*next->owner));
-	next->known = mem_new(d->is->nendpoints, sizeof(*next->known));
-	for (size_t i = 0; i < d->was->nendpoints; i++) {
-		size_t now = d->endpoints[i];
-
-		if (now == MODEL_NONE)
-			continue;
-		if (c->owner[i] != d->was->endpoints[i].container)
-			return false;
-		next->owner[now] = d->is->endpoints[now].container;
-		next->known[now] = c->known[i];
-	}
-	for (size_t i = 0; i < d->come.len; i++)
-		endpoint_find_owner(next, d->come.items[i]);
-	list_owned(next);
-	return true;
-}
-
-static unsigned families_of(const struct model_endpoint *e)
-{
-	struct addr addrs[3];
-	size_t n = model_endpoint_addrs(e, addrs);
-	unsigned mask = 0;
-
-	for (size_t i = 0; i < n; i++)
-		mask |= addrs[i].family == AF_INET6 ? 2 : 1;
-	return mask;
-}
-
-/* Whether the identity has, and keeps, one that shows each family that E has: what an identity may reach of
- * published ports is asked for one of its members in each family. */
-static bool has_likes_of(const struct follow *f, size_t identity, const struct model_endpoint *e)
-{
-	const struct index_list *members = &f->c->identities.items[identity].members;
-	unsigned mask = families_of(e);
-
-	for (size_t i = 0; i < members->len; i++) {
-		size_t m = members->items[i];
-
-		if (f->delta.endpoints[m] != MODEL_NONE &&
-		    (families_of(&f->delta.was->endpoints[m]) & mask) == mask)
-			return true;
-	}
-	return false;
-}
-
-static bool find_identities(struct follow *f)
-{
-	const struct delta *d = &f->delta;
-
-	f->identities = mem_new(d->come.len, sizeof(*f->identities));
-	for (size_t i = 0; i < d->gone.len; i++) {
-		size_t id = f->c->identity_of[d->gone.items[i]];
-
-		if (id != MODEL_NONE && !has_likes_of(f, id, &d->was->endpoints[d->gone.items[i]]))
-			return false;
-	}
-	for (size_t i = 0; i < d->come.len; i++) {
-		size_t e = d->come.items[i];
-
-		f->identities[i] = MODEL_NONE;
-		if (!f->next.known[e])
-			continue;
-		f->identities[i] = identity_find(&f->next, e);
-		if (f->identities[i] == MODEL_NONE ||
-		    !has_likes_of(f, f->identities[i], &d->is->endpoints[e]))
-			return false;
-	}
-	return true;
-}
-
-static bool can_follow(struct follow *f, const struct model *model)
-{
-	const struct compiled *c = f->c;
-
-	if (c->gives_addresses || (c->names_subnets && c->published.len) ||
-	    !delta_find(c->model, model, &f->delta))
-		return false;
-	f->next = *c;
-	f->next.owner = f->next.owned = f->next.next_owned = NULL;
-	f->next.known = NULL;
-	f->next.model = model;
-	return can_change(c, f->delta.was, &f->delta.gone) &&
-	       can_change(c, model, &f->delta.come) && !hands_over(&f->delta) &&
-	       keeps_projects(f) && find_owners(f) && find_identities(f);
-}
 
 /* ---- whose chains have sets with them ---- */
 
@@ -255,11 +28,9 @@ static void add_governed(const struct compiled *c, const struct instance *in,
 }
 
 static bool speaks_of(const struct compiled *c, const struct instance *in,
-		      const struct identity *id)
+		      const struct signature *s)
 {
-	const struct signature *s = &id->key.signature;
-
-	if (c->catalogs[in->document].names_containers && id->is_container)
+	if (c->catalogs[in->document].names_containers)
 		return true;
 	for (size_t i = 0; i < s->len; i++) {
 		if (s->items[i] >= in->first_atom && s->items[i] < atom_of_governing(c, in))
@@ -268,82 +39,146 @@ static bool speaks_of(const struct compiled *c, const struct instance *in,
 	return false;
 }
 
-static void add_touched(const struct compiled *c, size_t identity, struct index_list *ret)
+static void add_touched(const struct compiled *c, const struct identity_key *key,
+			struct index_list *ret)
 {
-	if (identity == MODEL_NONE)
-		return;
-	for (size_t i = 0; i < c->instances.len; i++) {
+	for (size_t i = 0; key->title && i < c->instances.len; i++) {
 		const struct instance *in = &c->instances.items[i];
 
-		if (speaks_of(c, in, &c->identities.items[identity]))
+		if (speaks_of(c, in, &key->signature))
 			add_governed(c, in, ret);
 	}
 }
 
-static int compare_indices(const void *a, const void *b)
-{
-	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void find_touched(const struct follow *f, struct index_list *ret)
 {
+	const struct compiled *c = f->c;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < f->delta.gone.len; i++)
-		add_touched(f->c, f->c->identity_of[f->delta.gone.items[i]], ret);
+	for (size_t i = 0; i < f->delta.gone.len; i++) {
+		size_t id = c->identity_of[f->delta.gone.items[i]];
+
+		if (id != MODEL_NONE)
+			add_touched(c, &c->identities.items[id].key, ret);
+	}
 	for (size_t i = 0; i < f->delta.come.len; i++)
-		add_touched(f->c, f->identities[i], ret);
-	if (ret->len)
-		qsort(ret->items, ret->len, sizeof(size_t), compare_indices);
+		add_touched(c, &f->keys[i], ret);
+	index_list_sort(ret);
 	for (size_t i = 0; i < ret->len; i++) {
-		if (!kept || ret->items[kept - 1] != ret->items[i])
+		bool twice = kept && ret->items[kept - 1] == ret->items[i];
+
+		if (!twice && !index_list_has(&f->vanishing, ret->items[i]))
 			ret->items[kept++] = ret->items[i];
 	}
 	ret->len = kept;
 }
 
+/* ---- where they are, before and behind the step ---- */
+
+/* Places move, keys stay where they are. */
+struct keys {
+	struct identity_key *items;
+	size_t len, cap;
+};
+
+static struct keys keys_at(const struct compiled *c, const struct index_list *places)
+{
+	struct keys keys = {NULL, 0, 0};
+
+	for (size_t i = 0; i < places->len; i++)
+		MEM_PUSH(&keys, c->identities.items[places->items[i]].key);
+	return keys;
+}
+
+static void find_places(const struct compiled *c, const struct keys *keys, struct index_list *ret)
+{
+	bool there;
+
+	ret->len = 0;
+	for (size_t i = 0; i < keys->len; i++)
+		MEM_PUSH(ret, identity_find(c, &keys->items[i], &there));
+}
+
+static void find_begun(const struct follow *f, struct index_list *ret)
+{
+	bool there;
+
+	for (size_t i = 0; i < f->fresh.len; i++)
+		MEM_PUSH(ret, identity_find(f->c, &f->keys[f->fresh.items[i]], &there));
+}
+
 /* ---- the step ---- */
 
-static void move_members(struct follow *f)
+static void keep_members(struct follow *f)
 {
 	struct compiled *c = f->c;
-	const struct delta *d = &f->delta;
 
 	for (size_t i = 0; i < c->identities.len; i++) {
 		struct identity *id = &c->identities.items[i];
 		size_t kept = 0;
 
 		for (size_t n = 0; n < id->members.len; n++) {
-			size_t now = d->endpoints[id->members.items[n]];
+			size_t now = f->delta.endpoints[id->members.items[n]];
 
 			if (now != MODEL_NONE)
 				id->members.items[kept++] = now;
 		}
 		id->members.len = id->public.nendpoints = kept;
 	}
-	for (size_t i = 0; i < d->come.len; i++) {
-		if (f->identities[i] != MODEL_NONE)
-			identity_add_member(&c->identities.items[f->identities[i]],
-					    d->come.items[i]);
+}
+
+static void keep_identities(struct follow *f)
+{
+	const struct delta *d = &f->delta;
+	size_t *identity_of = mem_new(d->is->nendpoints, sizeof(*identity_of));
+
+	for (size_t i = 0; i < d->is->nendpoints; i++)
+		identity_of[i] = MODEL_NONE;
+	for (size_t i = 0; i < d->was->nendpoints; i++) {
+		if (d->endpoints[i] != MODEL_NONE)
+			identity_of[d->endpoints[i]] = f->c->identity_of[i];
+	}
+	free(f->c->identity_of);
+	f->c->identity_of = identity_of;
+	keep_members(f);
+}
+
+/* The keys of those that are fresh become the identities'. */
+static void begin_identities(struct follow *f)
+{
+	struct compiled *c = f->c;
+
+	for (size_t i = 0; i < f->fresh.len; i++) {
+		size_t nth = f->fresh.items[i], e = f->delta.come.items[nth];
+		struct identity_key key = f->keys[nth];
+		bool there;
+		size_t at = identity_find(c, &key, &there);
+
+		f->keys[nth] = identity_key_of(c, e);
+		identity_insert(c, at, &key);
+		c->identities.items[at].is_container = c->owner[e] != MODEL_NONE;
+		if (c->identities.items[at].key.managed)
+			rules_find(c, &c->identities.items[at]);
 	}
 }
 
 static void move_identities(struct follow *f)
 {
-	const struct delta *d = &f->delta;
-	size_t *identity_of = mem_new(d->is->nendpoints, sizeof(*identity_of));
+	struct compiled *c = f->c;
 
-	for (size_t i = 0; i < d->was->nendpoints; i++) {
-		if (d->endpoints[i] != MODEL_NONE)
-			identity_of[d->endpoints[i]] = f->c->identity_of[i];
+	for (size_t i = f->vanishing.len; i-- > 0;)
+		identity_remove(c, f->vanishing.items[i]);
+	begin_identities(f);
+	for (size_t i = 0; i < f->delta.come.len; i++) {
+		size_t e = f->delta.come.items[i], at;
+		bool there;
+
+		if (!f->keys[i].title)
+			continue;
+		at = identity_find(c, &f->keys[i], &there);
+		identity_add_member(&c->identities.items[at], e);
+		c->identity_of[e] = at;
 	}
-	for (size_t i = 0; i < d->come.len; i++)
-		identity_of[d->come.items[i]] = f->identities[i];
-	free(f->c->identity_of);
-	f->c->identity_of = identity_of;
-	move_members(f);
 }
 
 static void move_addrs(struct follow *f)
@@ -402,9 +237,10 @@ static void take_step(struct follow *f)
 	for (size_t i = 0; i < c->projects.len; i++)
 		c->projects.items[i].containers = f->projects[i];
 	move_published(f);
-	move_identities(f);
+	keep_identities(f);
 	take_owners(f);
 	c->model = f->delta.is;
+	move_identities(f);
 	move_addrs(f);
 }
 
@@ -439,22 +275,39 @@ void compile_step_done(struct compile_step *s)
 	*s = (struct compile_step) {.was = NULL};
 }
 
-bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret)
+/* Both parts hold the same identities: those that others' elements concern, and whole, before, those that vanish, behind,
+ * those that begin. */
+static void write_parts(struct follow *f, struct compile_step *ret)
 {
-	__attribute__((cleanup(follow_done))) struct follow f = {.c = c};
-	struct index_list touched = {NULL, 0, 0};
-	struct extent was = {&f.delta.gone, &touched}, is = {&f.delta.come, &touched};
+	struct compiled *c = f->c;
+	struct index_list touched = {NULL, 0, 0}, begun = {NULL, 0, 0};
+	bool shared = f->vanishing.len || f->fresh.len;
+	struct extent was = {&f->delta.gone, &touched, &f->vanishing, shared};
+	struct extent is = {&f->delta.come, &touched, &begun, shared};
+	struct keys keys;
 
-	*ret = (struct compile_step) {.was = NULL};
-	if (!can_follow(&f, model))
-		return false;
-	find_touched(&f, &touched);
-	ret->gone = find_gone(&f.delta);
+	find_touched(f, &touched);
 	ret->was = compile_part(c, &was);
 	ret->bridge_was = compile_bridge_part(c, &was);
-	take_step(&f);
+	keys = keys_at(c, &touched);
+	take_step(f);
+	find_places(c, &keys, &touched);
+	find_begun(f, &begun);
 	ret->is = compile_part(c, &is);
 	ret->bridge_is = compile_bridge_part(c, &is);
+	free(keys.items);
 	free(touched.items);
+	free(begun.items);
+}
+
+bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret)
+{
+	CLEANUP_FOLLOW struct follow f;
+
+	*ret = (struct compile_step) {.was = NULL};
+	if (!follow_begin(&f, c, model))
+		return false;
+	ret->gone = find_gone(&f.delta);
+	write_parts(&f, ret);
 	return true;
 }

@@ -224,6 +224,13 @@ static struct maps usual_maps(const struct writer *w, enum flow_verdict verdict)
 	return maps;
 }
 
+void write_shared_hairpin(const struct writer *w)
+{
+	maps_get(w, "via", true);
+	for (size_t i = 0; i < w->c->nmanaged; i++)
+		usual_maps(w, usual_verdict(&w->c->identities.items[i]));
+}
+
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
 {
 	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);

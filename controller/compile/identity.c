@@ -87,12 +87,7 @@ static int compare_grouped(const void *a, const void *b)
 
 void identity_add_member(struct identity *id, size_t endpoint)
 {
-	size_t at = id->members.len;
-
-	MEM_PUSH(&id->members, endpoint);
-	for (; at > 0 && id->members.items[at - 1] > endpoint; at--)
-		id->members.items[at] = id->members.items[at - 1];
-	id->members.items[at] = endpoint;
+	index_list_insert(&id->members, endpoint);
 	id->public.nendpoints = id->members.len;
 }
 
@@ -119,6 +114,11 @@ static void add_member(struct compiled *c, struct grouped *g)
 
 /* ---- names ---- */
 
+static bool is_called(const struct compiled *c, size_t i, const char *title)
+{
+	return i < c->identities.len && !strcmp(c->identities.items[i].key.title, title);
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -128,11 +128,6 @@ static int compare_names(const void *a, const void *b)
 static void keep_name(void *name)
 {
 	(void)name;
-}
-
-static bool is_called(const struct compiled *c, size_t i, const char *title)
-{
-	return i < c->identities.len && !strcmp(c->identities.items[i].key.title, title);
 }
 
 /* NAMES: of tsearch(3), those that are given. */
@@ -194,26 +189,109 @@ void identities_build(struct compiled *c)
 	selected_build(c);
 }
 
+/* ---- one more, one less ---- */
+
+bool identity_is_free(const struct compiled *c, const struct identity_key *key)
+{
+	CLEANUP_FREE char *name = ruleset_identifier("", key->title);
+
+	for (size_t i = 0; i < c->identities.len; i++) {
+		if (is_called(c, i, key->title) || !strcmp(c->identities.items[i].name, name))
+			return false;
+	}
+	return true;
+}
+
+bool identity_is_alone(const struct compiled *c, size_t at)
+{
+	CLEANUP_FREE char *name = ruleset_identifier("", c->identities.items[at].key.title);
+
+	for (size_t i = 0; i < c->identities.len; i++) {
+		if (i != at && is_called(c, i, c->identities.items[at].key.title))
+			return false;
+	}
+	return !strcmp(c->identities.items[at].name, name);
+}
+
+/* The places from AT on are others by CHANGE. */
+static void move_places(struct compiled *c, size_t at, size_t change)
+{
+	for (size_t e = 0; e < c->model->nendpoints; e++) {
+		if (c->identity_of[e] != MODEL_NONE && c->identity_of[e] >= at)
+			c->identity_of[e] += change;
+	}
+	for (size_t a = 0; a < c->natoms; a++) {
+		struct index_list *list = &c->selected[a];
+
+		for (size_t i = 0; i < list->len; i++) {
+			if (list->items[i] >= at)
+				list->items[i] += change;
+		}
+	}
+}
+
+void identity_insert(struct compiled *c, size_t at, struct identity_key *key)
+{
+	struct identity fresh = {
+		.key = *key,
+		.name = ruleset_identifier("", key->title),
+	};
+	const struct signature *s = &fresh.key.signature;
+
+	*key = (struct identity_key) {.title = NULL};
+	fresh.public.name = fresh.name;
+	move_places(c, at, 1);
+	for (size_t i = 0; i < s->len; i++)
+		index_list_insert(&c->selected[s->items[i]], at);
+	MEM_PUSH(&c->identities, fresh);
+	memmove(&c->identities.items[at + 1], &c->identities.items[at],
+		(c->identities.len - 1 - at) * sizeof(fresh));
+	c->identities.items[at] = fresh;
+	c->nmanaged += fresh.key.managed;
+}
+
+static void remove_place(struct index_list *list, size_t place)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->len; i++) {
+		if (list->items[i] != place)
+			list->items[kept++] = list->items[i];
+	}
+	list->len = kept;
+}
+
+void identity_remove(struct compiled *c, size_t at)
+{
+	struct identity *id = &c->identities.items[at];
+
+	for (size_t i = 0; i < id->key.signature.len; i++)
+		remove_place(&c->selected[id->key.signature.items[i]], at);
+	c->nmanaged -= id->key.managed;
+	identity_done(id);
+	c->identities.len--;
+	memmove(id, id + 1, (c->identities.len - at) * sizeof(*id));
+	move_places(c, at, (size_t)-1);
+}
+
 /* ---- what is asked of them ---- */
 
-size_t identity_find(const struct compiled *c, size_t endpoint)
+size_t identity_find(const struct compiled *c, const struct identity_key *key, bool *ret_there)
 {
-	struct identity_key key = identity_key_of(c, endpoint);
-	size_t low = 0, high = c->identities.len, found = MODEL_NONE;
+	size_t low = 0, high = c->identities.len;
 
-	while (low < high && found == MODEL_NONE) {
+	*ret_there = false;
+	while (low < high && !*ret_there) {
 		size_t mid = low + (high - low) / 2;
-		int order = identity_key_compare(&c->identities.items[mid].key, &key);
+		int order = identity_key_compare(&c->identities.items[mid].key, key);
 
-		if (order == 0)
-			found = mid;
-		else if (order < 0)
+		*ret_there = order == 0;
+		if (order < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	identity_key_done(&key);
-	return found;
+	return high;
 }
 
 bool identity_selected(const struct compiled *c, const struct instance *in,

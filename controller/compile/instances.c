@@ -43,6 +43,7 @@ static void catalog_peers(struct catalog *catalog, const struct policy_peer *pee
 static void catalog_build(struct catalog *catalog, const struct policy_document *doc)
 {
 	for (size_t i = 0; i < doc->nrules; i++) {
+		catalog->limits |= doc->rules[i].limit.set;
 		catalog_peers(catalog, doc->rules[i].from, doc->rules[i].nfrom);
 		catalog_peers(catalog, doc->rules[i].to, doc->rules[i].nto);
 	}

@@ -244,6 +244,18 @@ static void find_modes(struct compiled *c)
 		c->unknown = UNKNOWN_REFUSE;
 }
 
+void rules_find(struct compiled *c, struct identity *id)
+{
+	for (size_t n = 0; n < c->instances.len; n++) {
+		if (identity_governed(c, &c->instances.items[n], id))
+			hold_instance(c, id, &c->instances.items[n]);
+	}
+	add_defaults(c, id);
+	add_restrictions(c, id);
+	id->refuses = can_be_refused(c, id);
+	describe(id);
+}
+
 static bool names_subnets(const struct compiled *c, const struct policy_peer *peers, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -267,18 +279,8 @@ static void find_cidrs(struct compiled *c)
 
 void rules_build(struct compiled *c)
 {
-	for (size_t i = 0; i < c->nmanaged; i++) {
-		struct identity *id = &c->identities.items[i];
-
-		for (size_t n = 0; n < c->instances.len; n++) {
-			if (identity_governed(c, &c->instances.items[n], id))
-				hold_instance(c, id, &c->instances.items[n]);
-		}
-		add_defaults(c, id);
-		add_restrictions(c, id);
-		id->refuses = can_be_refused(c, id);
-		describe(id);
-	}
+	for (size_t i = 0; i < c->nmanaged; i++)
+		rules_find(c, &c->identities.items[i]);
 	find_modes(c);
 	find_cidrs(c);
 }

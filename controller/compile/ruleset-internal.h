@@ -107,10 +107,14 @@ struct ranges own_ranges(const struct held *held, enum side side);
 
 /* ---- clause.c, form.c: lists of rules as sets and rules of a chain ---- */
 
-/* A part of a compiled set: what some endpoints contribute to the sets, and some identities' chains. */
+/* A part of a compiled set: what some endpoints contribute to the sets, those of other identities' chains included, and
+ * all that some identities have. */
 struct extent {
 	const struct index_list *endpoints;
-	const struct index_list *identities;
+	const struct index_list
+		*touched;		/* identities whose sets some of the endpoints can be in */
+	const struct index_list *whole; /* other identities */
+	bool with_shared;		/* and the sets that those share with all others */
 };
 
 struct writer {
@@ -245,6 +249,7 @@ void write_cut(const struct writer *w); /* cut.c */
 void match_cut(const struct writer *w, struct ruleset_chain *chain);
 void write_overlay(const struct writer *w); /* overlay.c */
 void write_endpoint_maps(const struct writer *w);
+void write_shared_hairpin(const struct writer *w); /* the sets that identities' chains share */
 void write_endpoints(const struct writer *w);
 void write_some_endpoints(const struct writer *w, const struct index_list *endpoints);
 

@@ -39,10 +39,17 @@ struct ruleset *compile_part(const struct compiled *c, const struct extent *exte
 			   .r = ruleset_new(QUAYWALL_TABLE, NFPROTO_INET),
 			   .sets = &sets,
 			   .extent = extent};
+	struct writer whole = {.c = c, .r = w.r, .sets = &sets};
 
 	write_some_endpoints(&w, extent->endpoints);
-	for (size_t i = 0; i < extent->identities->len; i++)
-		write_identity(&w, &c->identities.items[extent->identities->items[i]]);
+	for (size_t i = 0; i < extent->touched->len; i++)
+		write_identity(&w, &c->identities.items[extent->touched->items[i]]);
+	if (extent->with_shared)
+		write_shared_hairpin(&whole);
+	for (size_t i = 0; i < extent->whole->len; i++) {
+		if (extent->whole->items[i] < c->nmanaged)
+			write_identity(&whole, &c->identities.items[extent->whole->items[i]]);
+	}
 	tdestroy(sets, keep_set);
 	ruleset_sort(w.r);
 	return w.r;

@@ -1,6 +1,7 @@
 """A compiled set follows its model: the same, step by step, as one made anew, over the policies of each golden case.
 
-Its snapshot's containers, and copies of them, come, go and change in an order drawn by a fixed seed.
+Its snapshot's containers, and copies of them, come, go and change in an order drawn by a fixed seed; by as many as
+QUAYWALL_SEEDS says.
 """
 
 import copy
@@ -101,14 +102,15 @@ class World:
         return json.dumps(self.snapshot | {"containers": containers, "endpoints": endpoints})
 
 
-# What a container contributes there depends on others: on whose address lies in which block.
-NEVER_FOLLOWED = {"cidr-except", "extra-addresses", "lint"}
+# What a container contributes there mostly depends on others: on whose address lies in which block.
+HARDLY_FOLLOWED = {"cidr-except", "extra-addresses", "lint"}
 WITH_CONTAINERS = [case for case in CASES if case.name != "no-containers"]
 
 
+@pytest.mark.parametrize("seed", range(int(os.environ.get("QUAYWALL_SEEDS", "1"))))
 @pytest.mark.parametrize("case", WITH_CONTAINERS, ids=lambda path: path.name)
-def test_as_if_made_anew(case: Path, tmp_path: Path) -> None:
-    world = World(case, 1)
+def test_as_if_made_anew(case: Path, seed: int, tmp_path: Path) -> None:
+    world = World(case, seed)
     paths = []
     for n in range(STEPS):
         paths.append(tmp_path / f"{n:03}.json")
@@ -118,4 +120,4 @@ def test_as_if_made_anew(case: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr + done.stdout[-8000:]
     steps = Counter(done.stdout.split())
     assert steps.total() == STEPS - 1
-    assert (steps["followed"] == 0) == (case.name in NEVER_FOLLOWED), steps
+    assert steps["followed"] > STEPS / 4 or case.name in HARDLY_FOLLOWED, steps

@@ -29,6 +29,12 @@ static bool same_networks(const struct model *a, const struct model *b)
 	return true;
 }
 
+/* What stayed is in both models as one block. */
+static int compare_ids(const char *a, const char *b)
+{
+	return a == b ? 0 : strcmp(a, b);
+}
+
 /* ---- containers ---- */
 
 static void match_containers(struct delta *d)
@@ -40,7 +46,7 @@ static void match_containers(struct delta *d)
 		int order = i == was->ncontainers ? 1
 			    : n == is->ncontainers
 				    ? -1
-				    : strcmp(was->containers[i].id, is->containers[n].id);
+				    : compare_ids(was->containers[i].id, is->containers[n].id);
 
 		if (order == 0 && model_same_container(&was->containers[i], &is->containers[n])) {
 			d->containers[i++] = n++;
@@ -63,7 +69,8 @@ static bool same_end(const struct delta *d, size_t i, size_t n)
 	size_t container = a->container == MODEL_NONE ? MODEL_NONE : d->containers[a->container];
 
 	return a->network == b->network && container == b->container &&
-	       (container != MODEL_NONE || a->container == MODEL_NONE) && model_same_endpoint(a, b);
+	       (container != MODEL_NONE || a->container == MODEL_NONE) &&
+	       model_same_endpoint(a, b) && !strcmp(a->port, b->port);
 }
 
 static void match_endpoints(struct delta *d)
@@ -76,7 +83,7 @@ static void match_endpoints(struct delta *d)
 		int order = i == was->nendpoints ? 1
 			    : n == is->nendpoints
 				    ? -1
-				    : strcmp(was->endpoints[i].id, is->endpoints[n].id);
+				    : compare_ids(was->endpoints[i].id, is->endpoints[n].id);
 
 		if (order == 0 && same_end(d, i, n)) {
 			d->endpoints[i++] = n++;

@@ -36,6 +36,8 @@ static bool same_ports(const struct model_container *a, const struct model_conta
 
 bool model_same_container(const struct model_container *a, const struct model_container *b)
 {
+	if (a->block && a->block == b->block)
+		return true;
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->image, b->image) && same_text(a->image_id, b->image_id) &&
 	       same_text(a->network_mode, b->network_mode) && a->running == b->running &&
@@ -75,6 +77,8 @@ static bool same_overlay(const struct model_network *a, const struct model_netwo
 
 bool model_same_network(const struct model_network *a, const struct model_network *b)
 {
+	if (a->block && a->block == b->block)
+		return true;
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->driver, b->driver) && same_text(a->scope, b->scope) &&
 	       same_text(a->bridge, b->bridge) && a->internal == b->internal && a->icc == b->icc &&
@@ -85,6 +89,8 @@ bool model_same_network(const struct model_network *a, const struct model_networ
 
 bool model_same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b)
 {
+	if (a->block && a->block == b->block)
+		return true;
 	return same_text(a->id, b->id) && same_text(a->name, b->name) &&
 	       same_text(a->key, b->key) && addr_equal(&a->addr4, &b->addr4) &&
 	       addr_equal(&a->addr6, &b->addr6) && a->has_mac == b->has_mac &&

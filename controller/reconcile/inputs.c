@@ -503,14 +503,15 @@ void daemon_host_ready(void *data, short revents)
  * starts is two interfaces of the host's until one end is a port and the other inside. */
 static struct model *model_moved(struct daemon *d)
 {
+	const struct model *now = d->world.model;
 	CLEANUP_ERROR struct error err = ERROR_INIT;
-	struct model *m = model_copy(d->world.model);
+	/* The ports of VXLAN are looked for where there is an overlay network. */
+	CLEANUP_MODEL struct model *host = model_has_overlay(now) ? model_copy(now) : model_new();
 
 	/* Where it cannot be read, taking the model says so. */
-	if (host_read_interfaces(d->host, m, &err) < 0 || !model_same_host(m, d->world.model))
-		return m;
-	model_free(m);
-	return NULL;
+	if (host_read_interfaces(d->host, host, &err) == 0 && model_same_host(host, now))
+		return NULL;
+	return model_copy(now);
 }
 
 void daemon_host_due(void *data)

@@ -142,7 +142,8 @@ void model_clear_interfaces(struct model *m);
 /* Whether the host is the same in both: its interfaces, and the ports of VXLAN. */
 bool model_same_host(const struct model *a, const struct model *b);
 
-/* Whether both are the same in all that a model says of them; of an endpoint but for the indices. */
+/* Whether the engine says the same of both: of a network without its endpoints, of an endpoint whatever network it is in
+ * and whichever port it has. All of it sorted. */
 bool model_same_container(const struct model_container *a, const struct model_container *b);
 bool model_same_network(const struct model_network *a, const struct model_network *b);
 bool model_same_endpoint(const struct model_endpoint *a, const struct model_endpoint *b);

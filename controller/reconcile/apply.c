@@ -76,8 +76,11 @@ static int step(struct daemon *d, struct model *m, struct compile_step *s, struc
 {
 	struct model *before = d->world.model;
 	struct kernel_change change;
-	int r = kernel_follow(&d->kernel, s, &change, err);
+	int r;
 
+	d->kernel.left = s->gone.len ? &s->gone : NULL;
+	r = kernel_follow(&d->kernel, s, &change, err);
+	d->kernel.left = NULL;
 	d->world.model = m;
 	model_free(before);
 	if (r == 0)
@@ -96,10 +99,12 @@ bool daemon_step(struct daemon *d, struct model *m)
 	if (!d->world.compiled || d->skeleton || d->suspended || !kernel_can_follow(&d->kernel) ||
 	    !compile_follow(d->world.compiled, m, &s))
 		return false;
+	if (!compile_needs_bridge_filter(d->world.compiled))
+		ranges_done(&s.gone);
 	r = step(d, m, &s, &err);
 	if (r < 0)
 		daemon_apply_failed(d, &err);
-	else if (s.gone.len && compile_needs_bridge_filter(d->world.compiled))
+	else if (s.gone.len)
 		daemon_end_flows(d, &s.gone);
 	daemon_bridge_filter(d);
 	daemon_check_soon(d);

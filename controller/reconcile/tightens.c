@@ -55,12 +55,36 @@ static bool goes(const struct ruleset_diff *d, const struct ruleset_chain *c)
 	return false;
 }
 
+/* Nobody reads a set that comes but rules that come, or are set anew. */
+static bool comes(const struct ruleset_diff *d, const struct ruleset_set *s)
+{
+	for (size_t i = 0; i < d->len; i++)
+		if (d->items[i].kind == CHANGE_ADD_SET && d->items[i].set == s)
+			return true;
+	return false;
+}
+
+/* Nor does anything lead to a chain that comes but what comes with it, or is a rule that is set anew. */
+static bool begins(const struct ruleset_diff *d, const struct ruleset_chain *c)
+{
+	for (size_t i = 0; i < d->len; i++)
+		if (d->items[i].kind == CHANGE_ADD_CHAIN && d->items[i].chain == c)
+			return c->hook == HOOK_NONE;
+	return false;
+}
+
 static enum tightens step(const struct ruleset_diff *d, const struct ruleset_change *change,
 			  const struct ranges *left)
 {
 	switch (change->kind) {
 	case CHANGE_ADD_ELEMENTS:
-		return only_opens(change->set) ? TIGHTENS_NONE : TIGHTENS_ANY;
+		return only_opens(change->set) || comes(d, change->set) ? TIGHTENS_NONE
+									: TIGHTENS_ANY;
+	case CHANGE_ADD_SET:
+		return TIGHTENS_NONE;
+	case CHANGE_ADD_CHAIN:
+	case CHANGE_SET_RULES:
+		return begins(d, change->chain) ? TIGHTENS_NONE : TIGHTENS_ANY;
 	case CHANGE_DELETE_ELEMENTS:
 		return left && all_of(change, left) ? TIGHTENS_LEFT : TIGHTENS_ANY;
 	/* Nothing leads to a chain that goes, as the kernel takes no such change: what did is an element of a map,

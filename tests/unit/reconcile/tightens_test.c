@@ -141,6 +141,25 @@ static void test_a_chain_that_goes_is_led_to_by_nobody_else(void **state)
 	assert_int_equal(of_steps(unhooked + 1, 1), TIGHTENS_ANY);
 }
 
+static void test_a_chain_that_begins_judges_who_comes(void **state)
+{
+	struct ruleset_chain own = {.name = (char *)"to_db"}, base = {.hook = HOOK_INPUT};
+	struct ruleset_set set = {.name = (char *)"to_db.deny_port4"};
+	struct ruleset_change begins[] = {{.kind = CHANGE_ADD_SET, .set = &set},
+					  {.kind = CHANGE_ADD_CHAIN, .chain = &own},
+					  {.kind = CHANGE_SET_RULES, .chain = &own},
+					  {.kind = CHANGE_ADD_ELEMENTS, .set = &set}};
+	struct ruleset_change hooked[] = {{.kind = CHANGE_ADD_CHAIN, .chain = &base},
+					  {.kind = CHANGE_SET_RULES, .chain = &base}};
+
+	(void)state;
+	assert_int_equal(of_steps(begins, 4), TIGHTENS_NONE);
+	assert_int_equal(of_steps(begins + 2, 1), TIGHTENS_ANY);
+	assert_int_equal(of_steps(begins + 3, 1), TIGHTENS_ANY);
+	assert_int_equal(of_steps(hooked, 1), TIGHTENS_ANY);
+	assert_int_equal(of_steps(hooked, 2), TIGHTENS_ANY);
+}
+
 static void test_an_interval_may_hold_others(void **state)
 {
 	uint8_t key[4] = {172, 18, 0, 2};
@@ -175,6 +194,7 @@ int main(void)
 		T(test_a_published_port_goes_too),
 		T(test_who_comes_opens),
 		T(test_a_chain_that_goes_is_led_to_by_nobody_else),
+		T(test_a_chain_that_begins_judges_who_comes),
 		T(test_an_interval_may_hold_others),
 	};
 

@@ -9,9 +9,10 @@
 #include "quaywall/mem.h"
 
 /*
- * A compiled set follows its model where a few containers of known identities come and go: their addresses leave and
- * enter sets, and all else stays. What they contribute is written by what writes all of it, over those endpoints
- * alone. Wherever that could tell something else than the whole, it is left to the whole.
+ * A compiled set follows its model where a few containers come and go: their addresses leave and enter sets, the chains
+ * of an identity go with its last one and come with its first, and all else stays. What they contribute is written by
+ * what writes all of it, over those endpoints alone. Wherever that could tell something else than the whole, it is left
+ * to the whole (can-follow.c).
  */
 
 /* ---- whose chains have sets with them ---- */

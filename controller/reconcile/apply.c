@@ -92,7 +92,7 @@ static int step(struct daemon *d, struct model *m, struct compile_step *s, struc
 
 bool daemon_step(struct daemon *d, struct model *m)
 {
-	CLEANUP_COMPILE_STEP struct compile_step s = {NULL};
+	CLEANUP_COMPILE_STEP struct compile_step s = {.was = NULL};
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	int r;
 

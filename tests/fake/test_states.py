@@ -152,10 +152,10 @@ def bear(bed: Bed, state: Case, says: str, stays: bool) -> None:
         assert len(bed.error()) < 2000
     else:
         assert eventually(lambda: " 172.18.0.20 " in bed.table()), bed.daemon.log_text()[-2000:]
-    table = bed.table()
-    assert '"br-shopfront" . 172.18.0.3 ' in table or not stays
-    assert ('"br-shopfront" . 172.18.0.2 ' in table) or not stays
-    assert '"br-shopfront" comment "shop_front"' in table
+    # Where it is another endpoint's by now, an address is nobody's for the moment in which its flows are ended.
+    for addr in ("172.18.0.2", "172.18.0.3"):
+        assert not stays or eventually(lambda a=addr: f'"br-shopfront" . {a} ' in bed.table()), bed.table()
+    assert '"br-shopfront" comment "shop_front"' in bed.table()
     assert bed.cpu() - computed < 3
     text = bed.daemon.call("status").stdout
     assert re.search(r"enforcing", text)

@@ -297,8 +297,7 @@ void write_side(const struct writer *w, const struct identity *id, enum side sid
 	if (side == SIDE_HOST || side == SIDE_LOCAL)
 		write_middle(w, chain, id, side,
 			     side == SIDE_LOCAL ? CHAIN_QUIET_LOCAL : CHAIN_QUIET);
-	/* What stands there of published ports a part of the set leaves as it is. */
-	if (side == SIDE_HOST && !w->extent)
+	if (side == SIDE_HOST)
 		write_hairpin(w, id, chain);
 	write_denies(w, chain, id, side);
 	resume = mem_printf("resume_%s", name);
@@ -310,4 +309,19 @@ void write_side(const struct writer *w, const struct identity *id, enum side sid
 	write_end(w, chain, &causes,
 		  side_direction(side) == DIR_EGRESS ? "isolates egress" : "isolates ingress",
 		  refuse_chain(side));
+}
+
+void write_peer_sets(const struct writer *w, const struct identity *id)
+{
+	for (enum side side = SIDE_FROM; side <= SIDE_TO; side++) {
+		struct causes causes = end_causes(w->c, id, side);
+		CLEANUP_FREE char *name = chain_name(id, side_prefix(side));
+		struct ruleset_chain *chain;
+
+		if (!has_chain(w->c, id, side))
+			continue;
+		chain = ruleset_add_chain(w->r, name, HOOK_NONE, 0);
+		write_denies(w, chain, id, side);
+		write_allows(w, chain, id, side, &causes);
+	}
 }

@@ -229,6 +229,8 @@ char *chain_name(const struct identity *id, const char *prefix);
 const char *side_prefix(enum side side);
 
 void write_side(const struct writer *w, const struct identity *id, enum side side);
+/* Of its chains what has sets of containers' addresses: nothing else changes where one comes or goes. */
+void write_peer_sets(const struct writer *w, const struct identity *id);
 void write_resumes(const struct writer *w, const struct identity *id);
 void write_denies(const struct writer *w, struct ruleset_chain *chain, const struct identity *id,
 		  enum side side);

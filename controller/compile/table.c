@@ -43,7 +43,7 @@ struct ruleset *compile_part(const struct compiled *c, const struct extent *exte
 
 	write_some_endpoints(&w, extent->endpoints);
 	for (size_t i = 0; i < extent->touched->len; i++)
-		write_identity(&w, &c->identities.items[extent->touched->items[i]]);
+		write_peer_sets(&w, &c->identities.items[extent->touched->items[i]]);
 	if (extent->with_shared)
 		write_shared_hairpin(&whole);
 	for (size_t i = 0; i < extent->whole->len; i++) {

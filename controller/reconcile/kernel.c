@@ -154,7 +154,8 @@ static int apply_once(struct kernel *k, const struct part *parts, size_t n,
 		if (wanted)
 			ruleset_compare(k->blind ? NULL : have, wanted, &diffs[i]);
 		done.steps += wanted ? diffs[i].len : 1;
-		tightens = parts[i].family == NFPROTO_INET ? tightens_of(&diffs[i], k->left) : 0;
+		tightens = parts[i].family == NFPROTO_INET ? tightens_of(&diffs[i], k->left)
+							   : TIGHTENS_NONE;
 		done.tightens = tightens > done.tightens ? tightens : done.tightens;
 		changes[len++] = (struct nft_change) {QUAYWALL_TABLE, parts[i].family, wanted,
 						      wanted && !k->blind ? &diffs[i] : NULL};

@@ -85,7 +85,7 @@ static void patience_over(void *data)
 static int open_counters(struct daemon *d, struct error *err)
 {
 	struct kernel *k = &d->kernel;
-	bool keep = k->held == KERNEL_KEPT;
+	bool forgotten = k->held == KERNEL_AS_COMPILED;
 	const struct ruleset *tables[2];
 	size_t n = 0;
 	int r = kernel_recall(k, d->world.compiled, err);
@@ -97,7 +97,7 @@ static int open_counters(struct daemon *d, struct error *err)
 	if (k->bridge)
 		tables[n++] = k->bridge;
 	r = nft_counters_open(-1, tables, n, &d->scrape.reading, err);
-	if (!keep)
+	if (forgotten)
 		kernel_forget(k);
 	return r;
 }

@@ -250,18 +250,8 @@ static struct ranges find_gone(const struct delta *d)
 {
 	struct ranges gone = {NULL, 0, 0};
 
-	for (size_t i = 0; i < d->gone.len; i++) {
-		const struct model_endpoint *e = &d->was->endpoints[d->gone.items[i]];
-		size_t at = model_find_endpoint(d->is, e->id);
-		struct addr addrs[3];
-		size_t n = model_endpoint_addrs(e, addrs);
-
-		for (size_t a = 0; a < n; a++) {
-			if (at == MODEL_NONE ||
-			    !model_endpoint_has_addr(&d->is->endpoints[at], &addrs[a]))
-				ranges_add_addr(&gone, &addrs[a]);
-		}
-	}
+	for (size_t i = 0; i < d->gone.len; i++)
+		model_endpoint_left(&d->was->endpoints[d->gone.items[i]], d->is, &gone);
 	ranges_normalise(&gone);
 	return gone;
 }

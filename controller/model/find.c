@@ -111,7 +111,7 @@ size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[stat
 	return n;
 }
 
-bool model_endpoint_has_addr(const struct model_endpoint *e, const struct addr *a)
+static bool has_addr(const struct model_endpoint *e, const struct addr *a)
 {
 	struct addr addrs[3];
 	size_t n = model_endpoint_addrs(e, addrs);
@@ -121,4 +121,16 @@ bool model_endpoint_has_addr(const struct model_endpoint *e, const struct addr *
 			return true;
 	}
 	return false;
+}
+
+void model_endpoint_left(const struct model_endpoint *e, const struct model *is, struct ranges *ret)
+{
+	size_t at = model_find_endpoint(is, e->id);
+	struct addr addrs[3];
+	size_t n = model_endpoint_addrs(e, addrs);
+
+	for (size_t i = 0; i < n; i++) {
+		if (at == MODEL_NONE || !has_addr(&is->endpoints[at], &addrs[i]))
+			ranges_add_addr(ret, &addrs[i]);
+	}
 }

@@ -15,15 +15,9 @@ void handover_find(const struct model *was, const struct model *is, struct range
 {
 	for (size_t i = 0; i < was->nendpoints; i++) {
 		const struct model_endpoint *e = &was->endpoints[i];
-		size_t at = model_find_endpoint(is, e->id);
-		const struct model_endpoint *now = at == MODEL_NONE ? NULL : &is->endpoints[at];
-		struct addr addrs[3];
-		size_t n = is_managed(was, e) ? model_endpoint_addrs(e, addrs) : 0;
 
-		for (size_t a = 0; a < n; a++) {
-			if (!now || !model_endpoint_has_addr(now, &addrs[a]))
-				ranges_add_addr(ret, &addrs[a]);
-		}
+		if (is_managed(was, e))
+			model_endpoint_left(e, is, ret);
 	}
 	ranges_normalise(ret);
 }

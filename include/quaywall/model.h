@@ -199,7 +199,9 @@ bool model_network_is_managed(const struct model_network *n);
 /* The addresses of an endpoint: IPv4, IPv6 and the link-local one of its MAC (which engines before 28 make
  * of the IPv4 address). Returns how many. */
 size_t model_endpoint_addrs(const struct model_endpoint *e, struct addr ret[static 3]);
-bool model_endpoint_has_addr(const struct model_endpoint *e, const struct addr *a);
+/* Adds to RET, which is not normalised then, the addresses of E that the endpoint of its id has not in IS. */
+void model_endpoint_left(const struct model_endpoint *e, const struct model *is,
+			 struct ranges *ret);
 
 /* The name that the bridge of NETWORK of M has now, where no interface has the one that the engine tells:
  * that of the interface which had its name BEFORE. NULL: it is as told, or that is not known. */

@@ -35,6 +35,7 @@ class World:
         self.endpoints: dict[str, dict[str, Any]] = {e["id"]: e for e in self.snapshot.get("endpoints", [])}
         for n in range(1, COPIES + 1):
             self.add_copies(n)
+        self.add_twin_of_a_bridge()
         self.absent = {c for c in self.containers if self.random.random() < 0.3}
         self.apart: set[str] = set()
 
@@ -61,6 +62,15 @@ class World:
         if new.get("mac"):
             new["mac"] = new["mac"][:-2] + f"{int(new['mac'][-2:], 16) + 20 * n & 255:02x}"
         self.endpoints[new["id"]] = new
+
+    def add_twin_of_a_bridge(self) -> None:
+        """The link-local address that one's MAC gives is a bridge's own, too."""
+        if not (macs := sorted(e["mac"] for e in self.endpoints.values() if e.get("mac"))):
+            return
+        mac = bytes.fromhex(macs[-1].replace(":", ""))
+        half = bytes([mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]]).hex(":", 2)
+        bridge = {"name": "br-twin", "index": 4000, "bridge": True, "addrs": [f"fe80::{half}/64"]}
+        self.snapshot["interfaces"] = [*self.snapshot.get("interfaces", []), bridge]
 
     @staticmethod
     def moved4(addr: str, by: int) -> str:

@@ -154,7 +154,8 @@ def test_a_thousand_connections(daemon: Daemon) -> None:
     for s in clients:
         s.setblocking(False)
         assert eventually(lambda s=s: s.connect_ex(str(daemon.control)) == 0)  # the queue may be full
-    assert len(os.listdir(f"/proc/{pid}/fd")) <= before + 16
+    # Sixteen, and the one that is turned away in this moment: it is accepted, and closed.
+    assert len(os.listdir(f"/proc/{pid}/fd")) <= before + 17
     for s in clients:
         s.close()
     assert eventually(lambda: daemon.call("status").returncode in (0, 1))

@@ -15,7 +15,7 @@
 
 #define CONNECTIONS_MAX 64
 #define PATHS_MAX	4096
-#define WRITE_SECONDS	2
+#define WRITE_SECONDS	10
 
 struct text {
 	char *key, *value;
@@ -366,7 +366,7 @@ bool fake_event_bytes(struct fake *f, const char *bytes, size_t len)
 	buf_printf(&chunk, "%zx\r\n", len);
 	buf_add(&chunk, bytes, len);
 	buf_str(&chunk, "\r\n");
-	for (int tries = 0; tries < 2000; tries++) {
+	for (int tries = 0; tries < 10000; tries++) {
 		struct connection *c;
 
 		pthread_mutex_lock(&f->lock);

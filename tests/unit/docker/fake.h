@@ -29,7 +29,7 @@ void fake_answer(struct fake *f, const char *path, const char *status, const cha
 #define FAKE_AS_USUAL NULL, NULL
 
 /* A whole line on the stream of events, or RAW bytes within its chunked body. Waits for a subscriber. False:
- * it could not be written within two seconds. */
+ * it could not be written within ten seconds. */
 bool fake_event(struct fake *f, const char *line);
 bool fake_event_bytes(struct fake *f, const char *bytes, size_t len);
 /* Breaks every connection, as an engine that ends. */

@@ -119,6 +119,14 @@ static bool is_called(const struct compiled *c, size_t i, const char *title)
 	return i < c->identities.len && !strcmp(c->identities.items[i].key.title, title);
 }
 
+/* Of those that stand beside one another: an endpoint that is elsewhere, too, is another identity there, which has no
+ * chains. */
+static bool share_title(const struct compiled *c, size_t i, size_t next)
+{
+	return is_called(c, next, c->identities.items[i].key.title) &&
+	       c->identities.items[i].key.managed == c->identities.items[next].key.managed;
+}
+
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -135,8 +143,7 @@ static void name_identity(struct compiled *c, size_t i, void **names)
 {
 	struct identity *id = &c->identities.items[i];
 	char *plain = ruleset_identifier("", id->key.title);
-	bool shared =
-		(i && is_called(c, i - 1, id->key.title)) || is_called(c, i + 1, id->key.title);
+	bool shared = (i && share_title(c, i, i - 1)) || share_title(c, i, i + 1);
 
 	id->name = plain;
 	if (shared) {

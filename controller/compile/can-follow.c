@@ -12,13 +12,72 @@ static bool joins_another(const struct model_container *c)
 	return c->network_mode && !strncmp(c->network_mode, "container:", strlen("container:"));
 }
 
-/* One whose addresses stand in the tables under its own name alone, and that publishes nothing. */
+/* One whose addresses stand in the tables under its own name alone. */
 static bool is_plain(const struct model *m, const struct model_endpoint *e)
 {
-	const struct model_container *c =
-		e->container == MODEL_NONE ? NULL : &m->containers[e->container];
+	return e->container == MODEL_NONE || !joins_another(&m->containers[e->container]);
+}
 
-	return !c || (!c->nports && !joins_another(c));
+static bool same_host_port(const struct model_port *a, const struct model_port *b)
+{
+	return a->protocol == b->protocol && a->host_port == b->host_port;
+}
+
+static bool share_port(const struct model_container *a, const struct model_container *b)
+{
+	for (size_t i = 0; i < a->nports; i++) {
+		for (size_t n = 0; n < b->nports; n++) {
+			if (same_host_port(&a->ports[i], &b->ports[n]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Whether another container has the port, as far as C knows. */
+static bool is_published_by_another(const struct compiled *c, const struct model_container *by,
+				    const struct model_port *port)
+{
+	for (size_t i = 0; i < c->published.len; i++) {
+		const struct published *p = &c->published.items[i];
+
+		if (same_host_port(p->port, port) &&
+		    strcmp(c->model->containers[p->container].id, by->id) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the ports of the host that those containers have are theirs alone, on whichever address: then so are the
+ * elements. */
+static bool own_their_ports(const struct compiled *c, const struct model *m,
+			    const struct index_list *containers)
+{
+	for (size_t i = 0; i < containers->len; i++) {
+		const struct model_container *one = &m->containers[containers->items[i]];
+
+		for (size_t p = 0; p < one->nports; p++) {
+			if (is_published_by_another(c, one, &one->ports[p]))
+				return false;
+		}
+		for (size_t n = 0; n < i; n++) {
+			if (share_port(one, &m->containers[containers->items[n]]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Where blocks of addresses tell the members of an identity apart, they do so for each published port. */
+static bool blocks_meet_ports(const struct follow *f)
+{
+	if (!f->c->names_subnets)
+		return false;
+	for (size_t i = 0; i < f->delta.joined.len; i++) {
+		if (f->delta.is->containers[f->delta.joined.items[i]].nports)
+			return true;
+	}
+	return f->c->published.len > 0;
 }
 
 static bool shares_key(const struct model_endpoint *a, const struct model_endpoint *b)
@@ -285,8 +344,7 @@ static bool find_identities(struct follow *f)
 bool follow_begin(struct follow *f, struct compiled *c, const struct model *model)
 {
 	*f = (struct follow) {.c = c};
-	if (c->gives_addresses || (c->names_subnets && c->published.len) ||
-	    !delta_find(c->model, model, &f->delta))
+	if (c->gives_addresses || !delta_find(c->model, model, &f->delta) || blocks_meet_ports(f))
 		return false;
 	f->next = *c;
 	f->next.owner = f->next.owned = f->next.next_owned = NULL;
@@ -294,7 +352,9 @@ bool follow_begin(struct follow *f, struct compiled *c, const struct model *mode
 	f->next.model = model;
 	return can_change(c, f->delta.was, &f->delta.gone) &&
 	       can_change(c, model, &f->delta.come) && !hands_over(&f->delta) &&
-	       keeps_projects(f) && find_owners(f) && find_identities(f);
+	       own_their_ports(c, f->delta.was, &f->delta.left) &&
+	       own_their_ports(c, model, &f->delta.joined) && keeps_projects(f) && find_owners(f) &&
+	       find_identities(f);
 }
 
 void follow_end(struct follow *f)

@@ -237,6 +237,8 @@ void endpoint_find_owner(struct compiled *c, size_t endpoint); /* and whether it
 void list_owned(struct compiled *c); /* by owner; each container's in the order of the model */
 /* Adds the addresses of an endpoint; nobody else has them. */
 void addrs_insert(struct compiled *c, size_t endpoint);
+/* Adds what a container publishes; its endpoints are known. */
+void published_insert(struct compiled *c, size_t container);
 bool addr_is_hosts(const struct model *m, const struct addr *a);
 /* Where the owners of the address begin in c->addrs, or would stand. */
 size_t addrs_find(const struct compiled *c, const struct addr *a);

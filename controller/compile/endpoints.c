@@ -258,12 +258,12 @@ static void write_self_pairs(const struct writer *w, size_t from, size_t to)
 }
 
 /* A container reaches itself through the host only by a published port of its own. */
-static void write_self_sets(const struct writer *w)
+void write_self_sets(const struct writer *w)
 {
 	const struct compiled *c = w->c;
 
-	for (size_t i = 0; i < c->published.len; i++) {
-		const struct published *p = &c->published.items[i];
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct published *p = written_port(w, i);
 
 		for (size_t e = c->owned[p->container]; e != MODEL_NONE; e = c->next_owned[e])
 			if (compile_identity_of(c, e) != MODEL_NONE)

@@ -161,6 +161,22 @@ static int compare_published(const void *a, const void *b)
 	return addr_compare(&x->host_addr, &y->host_addr);
 }
 
+void published_insert(struct compiled *c, size_t container)
+{
+	const struct model_container *mc = &c->model->containers[container];
+	size_t endpoint = mc->nports ? gateway_endpoint(c, container) : MODEL_NONE;
+
+	for (size_t i = 0; endpoint != MODEL_NONE && i < mc->nports; i++) {
+		struct published entry = {&mc->ports[i], container, endpoint};
+		size_t at = c->published.len;
+
+		MEM_PUSH(&c->published, entry);
+		for (; at > 0 && compare_published(&c->published.items[at - 1], &entry) > 0; at--)
+			c->published.items[at] = c->published.items[at - 1];
+		c->published.items[at] = entry;
+	}
+}
+
 static void collect_published(struct compiled *c)
 {
 	const struct model *m = c->model;

@@ -204,14 +204,31 @@ static void move_published(struct follow *f)
 {
 	struct compiled *c = f->c;
 	const struct delta *d = &f->delta;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < c->published.len; i++) {
-		struct published *p = &c->published.items[i];
-		size_t nth = (size_t)(p->port - d->was->containers[p->container].ports);
+		struct published p = c->published.items[i];
+		size_t nth = (size_t)(p.port - d->was->containers[p.container].ports);
 
-		p->container = d->containers[p->container];
-		p->endpoint = d->endpoints[p->endpoint];
-		p->port = &d->is->containers[p->container].ports[nth];
+		p.container = d->containers[p.container];
+		p.endpoint = d->endpoints[p.endpoint];
+		if (p.container == MODEL_NONE)
+			continue;
+		p.port = &d->is->containers[p.container].ports[nth];
+		c->published.items[kept++] = p;
+	}
+	c->published.len = kept;
+	for (size_t i = 0; i < d->joined.len; i++)
+		published_insert(c, d->joined.items[i]);
+}
+
+/* The ports of those containers. */
+static void find_ports(const struct compiled *c, const struct index_list *containers,
+		       struct index_list *ret)
+{
+	for (size_t i = 0; i < c->published.len; i++) {
+		if (index_list_has(containers, c->published.items[i].container))
+			MEM_PUSH(ret, i);
 	}
 }
 
@@ -237,10 +254,10 @@ static void take_step(struct follow *f)
 
 	for (size_t i = 0; i < c->projects.len; i++)
 		c->projects.items[i].containers = f->projects[i];
-	move_published(f);
 	keep_identities(f);
 	take_owners(f);
 	c->model = f->delta.is;
+	move_published(f);
 	move_identities(f);
 	move_addrs(f);
 }
@@ -272,23 +289,32 @@ static void write_parts(struct follow *f, struct compile_step *ret)
 {
 	struct compiled *c = f->c;
 	struct index_list touched = {NULL, 0, 0}, begun = {NULL, 0, 0};
+	struct index_list ports_were = {NULL, 0, 0}, ports_are = {NULL, 0, 0};
 	bool shared = f->vanishing.len || f->fresh.len;
-	struct extent was = {&f->delta.gone, &touched, &f->vanishing, shared};
-	struct extent is = {&f->delta.come, &touched, &begun, shared};
+	struct extent was = {&f->delta.gone, &touched, &f->vanishing, &ports_were, shared};
+	struct extent is = {&f->delta.come, &touched, &begun, &ports_are, shared};
+	struct part part_was, part_is;
 	struct keys keys;
 
 	find_touched(f, &touched);
-	ret->was = compile_part(c, &was);
+	find_ports(c, &f->delta.left, &ports_were);
+	compile_part(c, &was, &part_was);
 	ret->bridge_was = compile_bridge_part(c, &was);
 	keys = keys_at(c, &touched);
 	take_step(f);
 	find_places(c, &keys, &touched);
 	find_begun(f, &begun);
-	ret->is = compile_part(c, &is);
+	find_ports(c, &f->delta.joined, &ports_are);
+	compile_part(c, &is, &part_is);
 	ret->bridge_is = compile_bridge_part(c, &is);
+	finish_parts(&part_was, &part_is);
+	ret->was = part_was.ruleset;
+	ret->is = part_is.ruleset;
 	free(keys.items);
 	free(touched.items);
 	free(begun.items);
+	free(ports_were.items);
+	free(ports_are.items);
 }
 
 bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret)

@@ -149,50 +149,64 @@ static enum flow_verdict judge(const struct writer *w, const struct published *p
 	return v.verdict;
 }
 
-/* Calls FN for each address of a member that has the port's family, until it says no. */
-static void each_sender(const struct writer *w, const struct identity *id,
-			const struct published *p,
-			bool (*fn)(const struct flow_end *from, void *data), void *data)
+/* The addresses of an endpoint that can ask for the port by itself: those of the port's family. */
+static size_t senders_at(const struct compiled *c, size_t endpoint, const struct published *p,
+			 struct addr ret[3])
 {
-	for (size_t i = 0; i < id->members.len; i++) {
-		struct flow_end from = {.kind = END_ENDPOINT, .endpoint = id->members.items[i]};
-		struct addr addrs[3];
-		size_t n = model_endpoint_addrs(&w->c->model->endpoints[from.endpoint], addrs);
+	struct addr addrs[3];
+	size_t n = model_endpoint_addrs(&c->model->endpoints[endpoint], addrs), kept = 0;
 
-		for (size_t a = 0; a < n; a++) {
-			from.addr = addrs[a];
-			if (from.addr.family == p->port->host_addr.family && !fn(&from, data))
-				return;
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (addrs[i].family == p->port->host_addr.family)
+			ret[kept++] = addrs[i];
 	}
+	return kept;
 }
 
-struct sender {
-	const struct writer *w;
-	const struct maps *exceptions;
-	const struct published *port;
-	struct flow_end from; /* family 0 while there is none */
-	enum flow_verdict base;
-};
-
-static bool take_first(const struct flow_end *from, void *data)
+static bool find_sender(const struct compiled *c, const struct identity *id,
+			const struct published *p, struct flow_end *ret)
 {
-	struct sender *s = data;
+	for (size_t i = 0; i < id->members.len; i++) {
+		struct addr addrs[3];
 
-	s->from = *from;
+		*ret = (struct flow_end) {.kind = END_ENDPOINT, .endpoint = id->members.items[i]};
+		if (senders_at(c, ret->endpoint, p, addrs) == 0)
+			continue;
+		ret->addr = addrs[0];
+		return true;
+	}
 	return false;
 }
 
-static bool add_exception(const struct flow_end *from, void *data)
+/* Members of an identity are told apart by blocks of addresses, and one that publishes the port from all others. */
+static bool can_be_exception(const struct compiled *c, size_t endpoint, const struct published *p)
 {
-	const struct sender *s = data;
-	const struct model *m = s->w->c->model;
-	const char *bridge = m->networks[m->endpoints[from->endpoint].network].bridge;
-	enum flow_verdict v = judge(s->w, s->port, from, false);
+	return c->names_subnets || c->owner[endpoint] == p->container;
+}
 
-	if (v != s->base)
-		add_keyed(s->exceptions, s->port, published_key(s->port, bridge, &from->addr), v);
-	return true;
+static void add_exceptions(const struct writer *w, const struct maps *exceptions,
+			   const struct identity *id, const struct published *p,
+			   enum flow_verdict base)
+{
+	const struct model *m = w->c->model;
+
+	for (size_t i = 0; i < id->members.len; i++) {
+		struct flow_end from = {.kind = END_ENDPOINT, .endpoint = id->members.items[i]};
+		const char *bridge = m->networks[m->endpoints[from.endpoint].network].bridge;
+		struct addr addrs[3];
+		size_t n = can_be_exception(w->c, from.endpoint, p)
+				   ? senders_at(w->c, from.endpoint, p, addrs)
+				   : 0;
+
+		for (size_t a = 0; a < n; a++) {
+			enum flow_verdict v;
+
+			from.addr = addrs[a];
+			v = judge(w, p, &from, false);
+			if (v != base)
+				add_keyed(exceptions, p, published_key(p, bridge, &addrs[a]), v);
+		}
+	}
 }
 
 static enum flow_verdict usual_verdict(const struct identity *id)
@@ -214,8 +228,8 @@ static struct maps usual_maps(const struct writer *w, enum flow_verdict verdict)
 	};
 	struct maps maps = maps_get(w, prefixes[verdict], false);
 
-	for (size_t i = 0; i < w->c->published.len; i++) {
-		const struct published *p = &w->c->published.items[i];
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct published *p = written_port(w, i);
 
 		if (i == 0 && map_of(&maps, p)->len)
 			break; /* filled for another identity */
@@ -224,67 +238,144 @@ static struct maps usual_maps(const struct writer *w, enum flow_verdict verdict)
 	return maps;
 }
 
+/* For each verdict that is some identity's usual one. */
+static void write_usual_maps(const struct writer *w)
+{
+	bool usual[FLOW_DENY + 1] = {false};
+
+	for (size_t i = 0; i < w->c->nmanaged; i++)
+		usual[usual_verdict(&w->c->identities.items[i])] = true;
+	for (enum flow_verdict v = FLOW_ALLOW; v <= FLOW_DENY; v++) {
+		if (usual[v])
+			usual_maps(w, v);
+	}
+}
+
+/* Whether containers are asked about the ports that they ask for: by the chains of SIDE_HOST. */
+static bool judges_ports(const struct compiled *c)
+{
+	return c->enforcing || c->auditing;
+}
+
 void write_shared_hairpin(const struct writer *w)
 {
+	if (!judges_ports(w->c))
+		return;
 	maps_get(w, "via", true);
-	for (size_t i = 0; i < w->c->nmanaged; i++)
-		usual_maps(w, usual_verdict(&w->c->identities.items[i]));
+	write_usual_maps(w);
+}
+
+static char *map_prefix(const char *chain)
+{
+	return mem_printf("%s.published", chain);
+}
+
+/* What identity ID may do with P, where that is not the usual. */
+static void add_port(const struct writer *w, const struct identity *id, const struct published *p,
+		     const struct maps *exceptions, const char *prefix)
+{
+	struct flow_end from;
+	enum flow_verdict base;
+
+	if (!find_sender(w->c, id, p, &from))
+		return;
+	base = judge(w, p, &from, true);
+	if (base != usual_verdict(id)) {
+		struct maps maps = maps_get(w, prefix, false);
+
+		add_verdict(&maps, p, base);
+	}
+	add_exceptions(w, exceptions, id, p, base);
 }
 
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
 {
-	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+	CLEANUP_FREE char *prefix = map_prefix(chain->name);
 	struct maps exceptions = maps_get(w, "via", true);
 	struct maps maps = maps_get(w, prefix, false);
-	enum flow_verdict usual = usual_verdict(id);
-	struct maps rest = usual_maps(w, usual);
+	struct maps rest = usual_maps(w, usual_verdict(id));
 
 	match_maps(chain, &exceptions, true);
 	match_maps(chain, &maps, false);
 	match_maps(chain, &rest, false);
-	for (size_t i = 0; i < w->c->published.len; i++) {
-		struct sender s = {
-			.w = w, .exceptions = &exceptions, .port = &w->c->published.items[i]};
-
-		each_sender(w, id, s.port, take_first, &s);
-		if (!addr_is_set(&s.from.addr))
-			continue;
-		s.base = judge(w, s.port, &s.from, true);
-		if (s.base != usual)
-			add_verdict(&maps, s.port, s.base);
-		each_sender(w, id, s.port, add_exception, &s);
-	}
+	for (size_t i = 0; i < written_ports(w); i++)
+		add_port(w, id, written_port(w, i), &exceptions, prefix);
 }
 
 /* The same for senders that nobody knows, where rule 8 is lifted. Rules for blocks of addresses do not open
  * a port to them: which address it will be is not known here. */
-void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
+static struct maps unknown_maps(const struct writer *w)
 {
-	CLEANUP_FREE char *prefix = mem_printf("%s.published", chain->name);
+	CLEANUP_FREE char *prefix = map_prefix(CHAIN_HOST_CONTAINERS);
 	struct maps maps = maps_get(w, prefix, false);
 
-	match_maps(chain, &maps, false);
-	for (size_t i = 0; i < w->c->published.len; i++) {
-		const struct published *p = &w->c->published.items[i];
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct published *p = written_port(w, i);
 
 		add_verdict(&maps, p, judge(w, p, &(struct flow_end) {.kind = END_UNKNOWN}, true));
 	}
+	return maps;
+}
+
+void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain)
+{
+	struct maps maps = unknown_maps(w);
+
+	match_maps(chain, &maps, false);
 }
 
 /* From outside: DADDR . protocol . port vmap @published: goto proxy_X. */
-void write_published_maps(const struct writer *w)
+static struct maps published_maps(const struct writer *w)
 {
-	struct ruleset_chain *chain = ruleset_find_chain(w->r, "input");
 	struct maps maps = maps_get(w, "published", false);
 
-	match_maps(chain, &maps, false);
-	for (size_t i = 0; i < w->c->published.len; i++) {
-		const struct published *p = &w->c->published.items[i];
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct published *p = written_port(w, i);
 		const struct identity *id = &w->c->identities.items[w->c->identity_of[p->endpoint]];
 		CLEANUP_FREE char *target = chain_name(id, side_prefix(SIDE_OUTSIDE));
 		struct key k = published_key(p, NULL, NULL);
 
 		if (has_chain(w->c, id, SIDE_OUTSIDE))
 			map_add(map_of(&maps, p), &k, NULL, VERDICT_GOTO, target, NULL);
+	}
+	return maps;
+}
+
+void write_published_maps(const struct writer *w)
+{
+	struct maps maps = published_maps(w);
+
+	match_maps(ruleset_find_chain(w->r, "input"), &maps, false);
+}
+
+static void add_ports_for(const struct writer *w, const struct identity *id,
+			  const struct maps *exceptions)
+{
+	CLEANUP_FREE char *chain = chain_name(id, side_prefix(SIDE_HOST));
+	CLEANUP_FREE char *prefix = map_prefix(chain);
+
+	for (size_t i = 0; i < written_ports(w); i++)
+		add_port(w, id, written_port(w, i), exceptions, prefix);
+}
+
+void write_some_ports(const struct writer *w)
+{
+	struct maps exceptions;
+
+	if (!written_ports(w))
+		return;
+	published_maps(w);
+	if (w->c->unknown != UNKNOWN_REFUSE)
+		unknown_maps(w);
+	if (!judges_ports(w->c))
+		return;
+	exceptions = maps_get(w, "via", true);
+	if (!w->extent->with_shared)
+		write_usual_maps(w);
+	for (size_t i = 0; i < w->c->nmanaged; i++) {
+		const struct identity *id = &w->c->identities.items[i];
+
+		if (!is_written_whole(w, id))
+			add_ports_for(w, id, &exceptions);
 	}
 }

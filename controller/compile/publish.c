@@ -17,8 +17,8 @@ static char *denied_ports(const struct writer *w, const struct identity *id,
 	char *name = mem_printf("%s%zu_ports", sets, index);
 	struct ruleset_set *set = set_get(w, name, 0, FIELDS(FIELD_PROTOCOL, FIELD_PORT), NULL);
 
-	for (size_t i = 0; i < w->c->published.len; i++) {
-		const struct published *p = &w->c->published.items[i];
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct published *p = written_port(w, i);
 		struct flow_end end = published_end(w->c, p);
 		struct key k = {.len = 0};
 
@@ -31,6 +31,33 @@ static char *denied_ports(const struct writer *w, const struct identity *id,
 		set_add(set, &k, NULL, NULL);
 	}
 	return name;
+}
+
+static bool is_of_earlier_port(const struct writer *w, size_t nth, const struct identity *id)
+{
+	for (size_t i = 0; i < nth; i++) {
+		if (&w->c->identities.items[w->c->identity_of[written_port(w, i)->endpoint]] == id)
+			return true;
+	}
+	return false;
+}
+
+void write_denied_ports(const struct writer *w)
+{
+	const struct compiled *c = w->c;
+
+	for (size_t i = 0; i < written_ports(w); i++) {
+		const struct identity *id =
+			&c->identities.items[c->identity_of[written_port(w, i)->endpoint]];
+		const struct held_list *deny = &id->deny[DIR_INGRESS];
+		CLEANUP_FREE char *chain = chain_name(id, side_prefix(SIDE_OUTSIDE));
+		CLEANUP_FREE char *sets = mem_printf("%s.deny", chain);
+
+		if (is_written_whole(w, id) || is_of_earlier_port(w, i, id))
+			continue;
+		for (size_t n = 0; n < deny->len; n++)
+			free(denied_ports(w, id, &deny->items[n], sets, n));
+	}
 }
 
 static void write_proxy_denies(const struct writer *w, struct ruleset_chain *chain,

@@ -114,15 +114,24 @@ struct extent {
 	const struct index_list
 		*touched;		/* identities whose sets some of the endpoints can be in */
 	const struct index_list *whole; /* other identities */
-	bool with_shared;		/* and the sets that those share with all others */
+	const struct index_list
+		*ports;	  /* of c->published: what leads to them, for all other identities */
+	bool with_shared; /* and the sets that those share with all others */
 };
 
 struct writer {
 	const struct compiled *c;
 	struct ruleset *r;
-	void **sets;		     /* root of a tsearch(3) tree: the sets by name */
-	const struct extent *extent; /* NULL: all of it. Else no other endpoints become elements */
+	void **sets; /* root of a tsearch(3) tree: the sets by name */
+	const struct extent
+		*extent; /* NULL: all of it. Else no other endpoints and ports become elements */
 };
+
+/* The published ports that become elements. */
+size_t written_ports(const struct writer *w);
+const struct published *written_port(const struct writer *w, size_t i);
+/* Whether all that the identity has is written beside the extent. */
+bool is_written_whole(const struct writer *w, const struct identity *id);
 
 /* Where a list of rules is written, and what follows from a match. */
 struct clause {
@@ -198,14 +207,15 @@ enum ruleset_load far_ifname(enum side side);
 
 /* ---- chain.c, publish.c, hairpin.c, skeleton.c ---- */
 
-#define CHAIN_REFUSE	     "refuse"
-#define CHAIN_REFUSE_LOCAL   "refuse_local"
-#define CHAIN_QUIET	     "refuse_quietly"
-#define CHAIN_QUIET_LOCAL    "refuse_local_quietly"
-#define CHAIN_REFUSE_UNKNOWN "refuse_unknown"
-#define CHAIN_AUDIT	     "audit"
-#define CHAIN_AUDIT_UNKNOWN  "audit_unknown"
-#define LIMIT_LOG	     "log_rate"
+#define CHAIN_REFUSE	      "refuse"
+#define CHAIN_REFUSE_LOCAL    "refuse_local"
+#define CHAIN_QUIET	      "refuse_quietly"
+#define CHAIN_QUIET_LOCAL     "refuse_local_quietly"
+#define CHAIN_REFUSE_UNKNOWN  "refuse_unknown"
+#define CHAIN_AUDIT	      "audit"
+#define CHAIN_AUDIT_UNKNOWN   "audit_unknown"
+#define CHAIN_HOST_CONTAINERS "containers_to_host" /* input, from a managed bridge */
+#define LIMIT_LOG	      "log_rate"
 
 /* self4, self6: bridge . address . address of a container that reaches itself */
 struct ruleset_set *self_set(const struct writer *w, int f);
@@ -238,6 +248,8 @@ void clause_refuses(struct clause *clause, enum side side, bool enforce);
 void write_end(const struct writer *w, struct ruleset_chain *chain, const struct causes *causes,
 	       const char *what, const char *refuse);
 void write_publish(const struct writer *w, const struct identity *id);
+/* The extent's ports in the sets of deny rules, for docker-proxy. */
+void write_denied_ports(const struct writer *w);
 void write_published_maps(const struct writer *w);
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain);
 void write_unknown_hairpin(const struct writer *w, struct ruleset_chain *chain);
@@ -252,10 +264,21 @@ void match_cut(const struct writer *w, struct ruleset_chain *chain);
 void write_overlay(const struct writer *w); /* overlay.c */
 void write_endpoint_maps(const struct writer *w);
 void write_shared_hairpin(const struct writer *w); /* the sets that identities' chains share */
+void write_some_ports(const struct writer *w);	   /* the extent's, in the maps of hairpin.c */
+void write_self_sets(const struct writer *w);
 void write_endpoints(const struct writer *w);
 void write_some_endpoints(const struct writer *w, const struct index_list *endpoints);
 
-/* ---- table.c, bridge.c: a part of the two tables, sorted; the bridge's NULL where there is none ---- */
+/* ---- table.c, bridge.c: a part of the two tables; the bridge's is sorted, and NULL where there is none ---- */
 
-struct ruleset *compile_part(const struct compiled *c, const struct extent *extent);
+struct part {
+	struct ruleset *ruleset;
+	void *sets;	 /* as the writer's */
+	size_t nstaying; /* of its sets: the first ones are not those of whole identities */
+};
+
+/* To be finished together with the other half. */
+void compile_part(const struct compiled *c, const struct extent *extent, struct part *ret);
+/* Both hold the same sets then, but for those of whole identities, and are sorted; the two rulesets are the caller's. */
+void finish_parts(struct part *was, struct part *is);
 struct ruleset *compile_bridge_part(const struct compiled *c, const struct extent *extent);

@@ -15,7 +15,6 @@
 #define CHAIN_FROM_BRIDGES    "sent_from_bridges"
 #define CHAIN_FROM_CONTAINERS "containers_send"
 #define CHAIN_TO_CONTAINERS   "containers_receive"
-#define CHAIN_HOST_CONTAINERS "containers_to_host"
 #define CHAIN_FROM_OUTSIDE    "sent_from_outside"
 #define CHAIN_TRANSLATED      "translated"
 

@@ -3,6 +3,21 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+size_t written_ports(const struct writer *w)
+{
+	return w->extent ? w->extent->ports->len : w->c->published.len;
+}
+
+const struct published *written_port(const struct writer *w, size_t i)
+{
+	return &w->c->published.items[w->extent ? w->extent->ports->items[i] : i];
+}
+
+bool is_written_whole(const struct writer *w, const struct identity *id)
+{
+	return w->extent && index_list_has(w->extent->whole, (size_t)(id - w->c->identities.items));
+}
+
 static void key_field(struct key *k, const void *data, size_t len, size_t field)
 {
 	memcpy(k->bytes + k->len, data, len);

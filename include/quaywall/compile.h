@@ -38,8 +38,8 @@ struct compile_step {
 /*
  * Brings C, in place, to MODEL, which takes the place of the one that C was made from and must outlive it likewise: the
  * result is that of compile_new(). This is for what happens all the time, containers that come or go, and costs little
- * however many there are. Returns false, and leaves C as it is, where more changed, or what depends on others: published
- * ports, addresses that two have, networks. A compile_new() is due then. RET is to be freed by compile_step_done().
+ * however many there are. Returns false, and leaves C as it is, where more changed, or what depends on others: addresses
+ * and ports that two have, networks. A compile_new() is due then. RET is to be freed by compile_step_done().
  */
 bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret);
 void compile_step_done(struct compile_step *s);

@@ -116,6 +116,7 @@ def execute(keep: Path | None, stage: Stage, event: Event, work: Callable[[], No
     with stage.answers.gathered(), Instructions(stage.crowd) as count:
         work()
     if keep:
+        keep.mkdir(parents=True, exist_ok=True)
         for file in count.files:
             shutil.copy(file, keep / f"{stage.crowd.total}.{'.'.join(event).replace(' ', '-')}.{file.name}")
     stage.took = time.monotonic() - began

@@ -82,7 +82,9 @@ class Bed:
     """Opens with an engine that runs shop's db and web, and the daemon not yet started."""
 
     def __init__(self, policy: str = POLICY, bridges: dict[str, str] | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="quaywall-fake."))
+        # The daemon watches the folders above its policies, of which /tmp may have had a million names: the kernel goes
+        # through all that it remembers.
+        self.folder = Path(tempfile.mkdtemp(prefix="quaywall-fake.", dir="/run"))
         self.space = Namespace()
         self.places: list[Namespace] = []
         self.listeners: dict[int, socket.socket] = {}

@@ -254,22 +254,14 @@ static const struct link *find_port(const struct search *s, const struct model_e
 
 /* ---- what is bound ---- */
 
-static const struct binding *find_binding(const struct ports *p, const char *endpoint)
+/* The binding of the endpoint, from place *AT on: both are in the order of the endpoints' ids, which are asked for in it. */
+static const struct binding *next_binding(const struct ports *p, const char *endpoint, size_t *at)
 {
-	size_t low = 0, high = p->len;
+	int order = -1;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(p->items[mid].endpoint, endpoint);
-
-		if (order == 0)
-			return &p->items[mid];
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	while (*at < p->len && (order = strcmp(p->items[*at].endpoint, endpoint)) < 0)
+		(*at)++;
+	return order == 0 ? &p->items[*at] : NULL;
 }
 
 static void set_port(struct search *s, size_t endpoint, const struct link *link)
@@ -286,12 +278,12 @@ static void set_port(struct search *s, size_t endpoint, const struct link *link)
 /* Gives the endpoints the ports that they had. Returns of how many nothing changed. */
 static size_t keep_old(const struct ports *p, struct search *s)
 {
-	size_t kept = 0;
+	size_t kept = 0, at = 0;
 
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
 		struct model_endpoint *e = &s->model->endpoints[i];
 		struct place *place = &s->places[e->network];
-		const struct binding *b = find_binding(p, e->id);
+		const struct binding *b = next_binding(p, e->id, &at);
 		const struct link *link = b ? links_find(s->links, b->port) : NULL;
 
 		e->port[0] = '\0';

@@ -288,15 +288,24 @@ static void add_port(const struct writer *w, const struct identity *id, const st
 	add_exceptions(w, exceptions, id, p, base);
 }
 
+/* Whether the verdict on a port can be another than the usual one: where that refuses, a rule must allow some. */
+static bool has_own_ports(const struct identity *id)
+{
+	return usual_verdict(id) != FLOW_DENY || id->allow[DIR_EGRESS].len > 0;
+}
+
 void write_hairpin(const struct writer *w, const struct identity *id, struct ruleset_chain *chain)
 {
 	CLEANUP_FREE char *prefix = map_prefix(chain->name);
 	struct maps exceptions = maps_get(w, "via", true);
-	struct maps maps = maps_get(w, prefix, false);
 	struct maps rest = usual_maps(w, usual_verdict(id));
 
 	match_maps(chain, &exceptions, true);
-	match_maps(chain, &maps, false);
+	if (has_own_ports(id)) {
+		struct maps maps = maps_get(w, prefix, false);
+
+		match_maps(chain, &maps, false);
+	}
 	match_maps(chain, &rest, false);
 	for (size_t i = 0; i < written_ports(w); i++)
 		add_port(w, id, written_port(w, i), &exceptions, prefix);

@@ -63,6 +63,8 @@ def record_start(crowd: Crowd) -> Sent:
         tracer = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     crowd.daemon.processes.append(tracer)
     assert eventually(lambda: crowd.daemon.log_text().count(IN_FORCE) > before, 300), crowd.daemon.log_text()[-3000:]
+    # As in start(): the first rules may be those of a host of which nothing is known.
+    assert eventually(lambda: crowd.knows(DB), 600), crowd.daemon.log_text()[-3000:]
     for child in Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGTERM)
     tracer.wait(timeout=60)

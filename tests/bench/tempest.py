@@ -41,7 +41,8 @@ class Weather:
     network = "front"
 
     def __init__(self, engine: PrivateEngine, count: int) -> None:
-        self.api = Api(engine.socket)
+        # It is not asked to be fast: to remove one of 200 at once has taken 20.10 more than a minute.
+        self.api = Api(engine.socket, patience=300)
         self.folder = Folder(engine)
         self.names = [f"c{i}" for i in range(count)]
 
@@ -138,6 +139,7 @@ def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]
         addresses = weather.addresses()
         lost += left(quaywall, addresses, True) if kind == "with" else []
         seconds["down"][kind].append(weather.down())
+        print(kind, *(f"{way} {seconds[way][kind][-1]:.1f}" for way in ways), file=sys.stderr)
         if kind == "with":
             lost += left(quaywall, addresses, False)
             status = told(quaywall.status(), status)

@@ -27,15 +27,15 @@ class Api:
     """The engine's own API, of which a start costs a thousandth of what the command line client takes.
     One connection for each thread."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, patience: int = 60) -> None:
+        self.path, self.patience = path, patience
         self._local = threading.local()
 
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "connection"):
-            connection = http.client.HTTPConnection("localhost", timeout=60)
+            connection = http.client.HTTPConnection("localhost", timeout=self.patience)
             connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(60)
+            connection.sock.settimeout(self.patience)
             connection.sock.connect(str(self.path))
             self._local.connection = connection
         found: http.client.HTTPConnection = self._local.connection

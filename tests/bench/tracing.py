@@ -188,7 +188,7 @@ MESSAGE = re.compile(
 
 def payload(line: str) -> bytes:
     """Of a call: strace takes the messages' headers to pieces, whatever it is told."""
-    data = b""
+    data = bytearray()
     for m in MESSAGE.finditer(line):
         size, kind, flags, seq, pid = (int(x, 0) for x in m.groups()[:5])
         body = bytes.fromhex((m[6] or "").replace("\\x", ""))
@@ -196,7 +196,7 @@ def payload(line: str) -> bytes:
         data += struct.pack("=IHHII", size, kind, flags, seq, pid) + body + bytes(-size % 4)
     size_sent = re.search(r"[\]}], (\d+), \w+, \{sa_family=", line)
     assert size_sent and len(data) == int(size_sent[1]), (len(data), line[:300], line[-80:])
-    return data
+    return bytes(data)
 
 
 def add(to: Sent, data: bytes) -> None:
@@ -216,11 +216,11 @@ def add(to: Sent, data: bytes) -> None:
 
 
 def messages(data: bytes) -> list[tuple[int, int]]:
-    found = []
-    while len(data) >= 16:
-        size, kind, flags = struct.unpack_from("=IHH", data)
+    found, at = [], 0
+    while len(data) - at >= 16:
+        size, kind, flags = struct.unpack_from("=IHH", data, at)
         if size < 16:
             break
         found.append((kind, flags))
-        data = data[(size + 3) & ~3 :]
+        at += (size + 3) & ~3
     return found

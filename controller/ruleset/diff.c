@@ -180,23 +180,6 @@ static void remove_old(const struct ruleset *old, const struct ruleset *wanted, 
 							.limit = &old->limits[i]});
 }
 
-/* The sets of one identity's chain have a dot in their name, those that all chains share have none. */
-static bool is_shared(const struct ruleset_set *s)
-{
-	return !strchr(s->name, '.');
-}
-
-/* The kernel goes through a table's sets from the first on for each rule that names one: those that most rules name come
- * first, and stay there. */
-static void add_sets(const struct ruleset *old, const struct ruleset *wanted, bool shared,
-		     struct ruleset_diff *d)
-{
-	for (size_t i = 0; i < wanted->nsets; i++)
-		if (is_shared(wanted->sets[i]) == shared && !same_set(old, wanted->sets[i]))
-			add(d, (struct ruleset_change) {.kind = CHANGE_ADD_SET,
-							.set = wanted->sets[i]});
-}
-
 static void add_new(const struct ruleset *old, const struct ruleset *wanted, bool objects_go,
 		    struct ruleset_diff *d)
 {
@@ -204,8 +187,10 @@ static void add_new(const struct ruleset *old, const struct ruleset *wanted, boo
 		if (!same_limit(old, &wanted->limits[i]))
 			add(d, (struct ruleset_change) {.kind = CHANGE_ADD_LIMIT,
 							.limit = &wanted->limits[i]});
-	add_sets(old, wanted, true, d);
-	add_sets(old, wanted, false, d);
+	for (size_t i = 0; i < wanted->nsets; i++)
+		if (!same_set(old, wanted->sets[i]))
+			add(d, (struct ruleset_change) {.kind = CHANGE_ADD_SET,
+							.set = wanted->sets[i]});
 	for (size_t i = 0; i < wanted->nchains; i++)
 		if (!same_chain(old, wanted->chains[i]))
 			add(d, (struct ruleset_change) {.kind = CHANGE_ADD_CHAIN,

@@ -12,11 +12,20 @@ static int compare_limits(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* A set of one identity's chain has a dot in its name, one that all chains share has none. */
+static bool is_shared(const struct ruleset_set *s)
+{
+	return !strchr(s->name, '.');
+}
+
+/* The kernel goes through a table's sets, in the order in which they came, for each rule that names one: those that most
+ * rules name stand first. */
 static int compare_sets(const void *a, const void *b)
 {
 	struct ruleset_set *const *x = a, *const *y = b;
+	int order = (int)is_shared(*y) - (int)is_shared(*x);
 
-	return strcmp((*x)->name, (*y)->name);
+	return order ? order : strcmp((*x)->name, (*y)->name);
 }
 
 static int compare_chains(const void *a, const void *b)

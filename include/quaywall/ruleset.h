@@ -204,13 +204,14 @@ struct ruleset_chain {
 struct ruleset {
 	char *table;		      /* "quaywall" */
 	uint8_t family;		      /* NFPROTO_INET (1) or NFPROTO_BRIDGE (7) */
-	struct ruleset_limit *limits; /* sorted by name once ruleset_sort() ran; likewise below */
+	struct ruleset_limit *limits; /* sorted by name once ruleset_sort() ran; likewise below, but
+				       * that sets whose name has a dot are last */
 	size_t nlimits, limits_cap;
 	struct ruleset_set **sets;
 	size_t nsets, sets_cap;
 	struct ruleset_chain **chains;
 	size_t nchains, chains_cap;
-	bool sorted;		     /* by name, each of the three: finding is by halves then */
+	bool sorted;		     /* each of the three: finding is by halves then */
 	struct ruleset_store *store; /* keys and texts of the elements */
 };
 

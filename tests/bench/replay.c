@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	come = read_batch(argv[2]);
 	if (argc > 3)
 		go = read_batch(argv[3]);
-	make_room(s, come.len);
+	make_room(s, come.len + go.len);
 	replay(s, strtol(argv[1], NULL, 10), &come, &go);
 	mnl_socket_close(s);
 	free(come.data);

@@ -75,12 +75,12 @@ def record_start(crowd: Crowd) -> Sent:
 
 def keep(batches: list[bytes], folder: Path) -> list[Path]:
     """The transactions with rules. Where the engine was slow to answer they are two: on what holds without it the whole is built."""
-    paths = []
-    for data in batches:
-        if len(data) > PROBE:
-            paths.append(folder / f"batch{len(paths)}")
-            paths[-1].write_bytes(data)
-    assert len(paths) in (1, 2), [len(data) for data in batches]
+    largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+    kept = [data for data in batches[:largest] if len(data) > PROBE] + [batches[largest]]
+    assert len(kept) in (1, 2), [len(data) for data in batches]
+    paths = [folder / f"batch{i}" for i in range(len(kept))]
+    for path, data in zip(paths, kept):
+        path.write_bytes(data)
     return paths
 
 

@@ -68,18 +68,6 @@ static bool own_their_ports(const struct compiled *c, const struct model *m,
 	return true;
 }
 
-/* Where blocks of addresses tell the members of an identity apart, they do so for each published port. */
-static bool blocks_meet_ports(const struct follow *f)
-{
-	if (!f->c->names_subnets)
-		return false;
-	for (size_t i = 0; i < f->delta.joined.len; i++) {
-		if (f->delta.is->containers[f->delta.joined.items[i]].nports)
-			return true;
-	}
-	return f->c->published.len > 0;
-}
-
 static bool shares_key(const struct model_endpoint *a, const struct model_endpoint *b)
 {
 	return (a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac))) ||
@@ -344,7 +332,9 @@ static bool find_identities(struct follow *f)
 bool follow_begin(struct follow *f, struct compiled *c, const struct model *model)
 {
 	*f = (struct follow) {.c = c};
-	if (c->gives_addresses || !delta_find(c->model, model, &f->delta) || blocks_meet_ports(f))
+	/* Where blocks of addresses tell the members of an identity apart, they do so for each port that is there. */
+	if (c->gives_addresses || (c->names_subnets && c->published.len) ||
+	    !delta_find(c->model, model, &f->delta))
 		return false;
 	f->next = *c;
 	f->next.owner = f->next.owned = f->next.next_owned = NULL;

@@ -84,7 +84,7 @@ class Bed:
     def __init__(self, policy: str = POLICY, bridges: dict[str, str] | None = None) -> None:
         # The daemon watches the folders above its policies, of which /tmp may have had a million names: the kernel goes
         # through all that it remembers.
-        self.folder = Path(tempfile.mkdtemp(prefix="quaywall-fake.", dir="/run"))
+        self.folder = Path(tempfile.mkdtemp(prefix="quaywall-fake.", dir="/var/tmp"))
         self.space = Namespace()
         self.places: list[Namespace] = []
         self.listeners: dict[int, socket.socket] = {}

@@ -10,16 +10,6 @@ size_t addr_size(uint8_t family)
 	return family == AF_INET ? 4 : 16;
 }
 
-bool addr_is_set(const struct addr *a)
-{
-	return a->family != 0;
-}
-
-bool addr_equal(const struct addr *a, const struct addr *b)
-{
-	return addr_compare(a, b) == 0;
-}
-
 int addr_compare(const struct addr *a, const struct addr *b)
 {
 	if (a->family != b->family)

@@ -28,6 +28,13 @@ void *mem_new(size_t n, size_t size)
 	return need(calloc(n, size));
 }
 
+void *mem_room(size_t n, size_t size)
+{
+	if (n == 0 || size == 0)
+		n = size = 1;
+	return need(reallocarray(NULL, n, size));
+}
+
 char *mem_strdup(const char *s)
 {
 	return s ? mem_strndup(s, strlen(s)) : NULL;

@@ -173,8 +173,8 @@ static bool find_owners(struct follow *f)
 	const struct delta *d = &f->delta;
 	struct compiled *next = &f->next;
 
-	next->owner = mem_new(d->is->nendpoints, sizeof(*next->owner));
-	next->known = mem_new(d->is->nendpoints, sizeof(*next->known));
+	next->owner = mem_room(d->is->nendpoints, sizeof(*next->owner));
+	next->known = mem_room(d->is->nendpoints, sizeof(*next->known));
 	for (size_t i = 0; i < d->was->nendpoints; i++) {
 		size_t now = d->endpoints[i];
 

@@ -37,6 +37,11 @@ static int compare_ids(const char *a, const char *b)
 
 /* ---- containers ---- */
 
+static bool same_container(const struct model_container *a, const struct model_container *b)
+{
+	return a->id == b->id || model_same_container(a, b);
+}
+
 static void match_containers(struct delta *d)
 {
 	const struct model *was = d->was, *is = d->is;
@@ -48,7 +53,7 @@ static void match_containers(struct delta *d)
 				    ? -1
 				    : compare_ids(was->containers[i].id, is->containers[n].id);
 
-		if (order == 0 && model_same_container(&was->containers[i], &is->containers[n])) {
+		if (order == 0 && same_container(&was->containers[i], &is->containers[n])) {
 			d->containers[i++] = n++;
 			continue;
 		}
@@ -70,7 +75,7 @@ static bool same_end(const struct delta *d, size_t i, size_t n)
 
 	return a->network == b->network && container == b->container &&
 	       (container != MODEL_NONE || a->container == MODEL_NONE) &&
-	       model_same_endpoint(a, b) && !strcmp(a->port, b->port);
+	       (a->id == b->id || model_same_endpoint(a, b)) && !strcmp(a->port, b->port);
 }
 
 static void match_endpoints(struct delta *d)
@@ -139,8 +144,8 @@ bool delta_find(const struct model *was, const struct model *is, struct delta *r
 	*ret = (struct delta) {
 		.was = was,
 		.is = is,
-		.containers = mem_new(was->ncontainers, sizeof(size_t)),
-		.endpoints = mem_new(was->nendpoints, sizeof(size_t)),
+		.containers = mem_room(was->ncontainers, sizeof(size_t)),
+		.endpoints = mem_room(was->nendpoints, sizeof(size_t)),
 	};
 	if (!same_networks(was, is) || !model_same_host(was, is))
 		return false;

@@ -51,8 +51,8 @@ void list_owned(struct compiled *c)
 {
 	const struct model *m = c->model;
 
-	c->owned = mem_new(m->ncontainers, sizeof(*c->owned));
-	c->next_owned = mem_new(m->nendpoints, sizeof(*c->next_owned));
+	c->owned = mem_room(m->ncontainers, sizeof(*c->owned));
+	c->next_owned = mem_room(m->nendpoints, sizeof(*c->next_owned));
 	for (size_t i = 0; i < m->ncontainers; i++)
 		c->owned[i] = MODEL_NONE;
 	for (size_t i = m->nendpoints; i-- > 0;) {

@@ -131,7 +131,7 @@ static void keep_members(struct follow *f)
 static void keep_identities(struct follow *f)
 {
 	const struct delta *d = &f->delta;
-	size_t *identity_of = mem_new(d->is->nendpoints, sizeof(*identity_of));
+	size_t *identity_of = mem_room(d->is->nendpoints, sizeof(*identity_of));
 
 	for (size_t i = 0; i < d->is->nendpoints; i++)
 		identity_of[i] = MODEL_NONE;

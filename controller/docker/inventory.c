@@ -68,7 +68,16 @@ static bool hold(struct entry *e, const struct model_container *fresh)
 	else
 		e->container = mem_new(1, sizeof(*e->container));
 	*e->container = shared;
+	e->image_known = false;
 	return true;
+}
+
+/* An image that is used is not forgotten. */
+static bool is_image_known(const struct inventory *v, struct entry *e)
+{
+	if (!e->image_known)
+		e->image_known = known_image(v, e->container->image_id);
+	return e->image_known;
 }
 
 /* The labels of one that is held, whose image may be another one now. */
@@ -133,14 +142,15 @@ bool inventory_miss_image(struct inventory *v, const char *id)
 	return !table_add(&v->images, id)->known && mark_containers(v, id, false);
 }
 
-void inventory_missing_images(const struct inventory *v, void (*each)(void *data, const char *id),
+void inventory_missing_images(struct inventory *v, void (*each)(void *data, const char *id),
 			      void *data)
 {
 	for (size_t i = 0; i < v->containers.len; i++) {
-		const struct model_container *c = v->containers.items[i].container;
+		struct entry *e = &v->containers.items[i];
+		const char *image = e->container ? e->container->image_id : "";
 
-		if (c && *c->image_id && !table_find(&v->images, c->image_id))
-			each(data, c->image_id);
+		if (*image && !is_image_known(v, e) && !table_find(&v->images, image))
+			each(data, image);
 	}
 }
 
@@ -467,74 +477,68 @@ static size_t count_endpoints(const struct inventory *v)
 
 /* Whether it can be told who the container is: one with labels that say so cannot, as long as its image
  * could be what they came from. It would be taken for one that no policy governs. */
-static bool is_identified(const struct inventory *v, const struct model_container *c)
+static bool is_identified(const struct inventory *v, struct entry *e)
 {
-	if (known_image(v, c->image_id))
-		return true;
-	for (size_t i = 0; i < c->nlabels; i++) {
-		if (model_label_is_identity(c->labels[i].key))
+	if (!e || !e->container)
+		return false;
+	for (size_t i = 0; !is_image_known(v, e) && i < e->container->nlabels; i++) {
+		if (model_label_is_identity(e->container->labels[i].key))
 			return false;
 	}
 	return true;
 }
 
-static size_t container_of(const struct inventory *v, const struct model *m, const char *key)
-{
-	size_t c = model_find_container(m, key);
-
-	return c != MODEL_NONE && is_identified(v, &m->containers[c]) ? c : MODEL_NONE;
-}
-
-bool inventory_knows_all_in(const struct inventory *v, const char *network)
+bool inventory_knows_all_in(struct inventory *v, const char *network)
 {
 	const struct entry *e = table_find(&v->networks, network);
 
 	for (size_t i = 0; e && e->piece && i < e->piece->nendpoints; i++) {
 		const char *key = e->piece->endpoints[i].key;
-		const struct entry *c = table_find(&v->containers, key);
 
-		if (is_special_key(key))
-			continue;
-		if (!c || !c->container || !is_identified(v, c->container))
+		if (!is_special_key(key) && !is_identified(v, table_find(&v->containers, key)))
 			return false;
 	}
 	return true;
 }
 
 /* An endpoint whose container is not known gets none: it must never have another's identity. */
-static void add_endpoints(const struct inventory *v, const struct model *piece, struct model *m)
+static void add_endpoints(const struct inventory *v, struct model *piece, struct model *m)
 {
 	for (size_t i = 0; i < piece->nendpoints; i++) {
+		struct model_endpoint *held = &piece->endpoints[i];
 		struct model_endpoint *e = &m->endpoints[m->nendpoints++];
+		struct entry *c = table_find_again(&v->containers, held->key, &held->container);
 
-		*e = model_endpoint_share(&piece->endpoints[i]);
-		e->container = container_of(v, m, e->key);
+		*e = model_endpoint_share(held);
+		e->container = is_identified(v, c) ? c->place : MODEL_NONE;
 		e->network = m->nnetworks - 1;
 	}
 }
 
 /* The tables are sorted by id, so the lists are, but for the endpoints. */
-struct model *inventory_model(const struct inventory *v)
+struct model *inventory_model(struct inventory *v)
 {
 	struct model *m = model_new();
 
-	m->networks = mem_new(v->networks.len, sizeof(*m->networks));
-	m->containers = mem_new(v->containers.len, sizeof(*m->containers));
-	m->endpoints = mem_new(count_endpoints(v), sizeof(*m->endpoints));
+	m->networks = mem_room(v->networks.len, sizeof(*m->networks));
+	m->containers = mem_room(v->containers.len, sizeof(*m->containers));
+	m->endpoints = mem_room(count_endpoints(v), sizeof(*m->endpoints));
 	for (size_t i = 0; i < v->containers.len; i++) {
-		const struct model_container *c = v->containers.items[i].container;
+		struct entry *e = &v->containers.items[i];
 
-		if (c)
-			m->containers[m->ncontainers++] = model_container_share(c);
+		if (!e->container)
+			continue;
+		e->place = m->ncontainers++;
+		m->containers[e->place] = model_container_share(e->container);
 	}
 	for (size_t i = 0; i < v->networks.len; i++) {
-		const struct model *piece = v->networks.items[i].piece;
+		struct model *piece = v->networks.items[i].piece;
 
 		if (!piece)
 			continue;
 		m->networks[m->nnetworks++] = model_network_share(piece->networks);
 		add_endpoints(v, piece, m);
 	}
-	model_sort(m);
+	model_sort_endpoints(m);
 	return m;
 }

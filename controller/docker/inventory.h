@@ -57,7 +57,7 @@ void inventory_missing_bindings(struct inventory *v, void (*each)(void *data, co
 				void *data);
 
 /* Calls EACH for every image that a container uses and whose labels are not known. */
-void inventory_missing_images(const struct inventory *v, void (*each)(void *data, const char *id),
+void inventory_missing_images(struct inventory *v, void (*each)(void *data, const char *id),
 			      void *data);
 /* Calls EACH for up to MAX known images, those first that were read longest ago: an answer may have been wrong. */
 void inventory_oldest_images(const struct inventory *v, size_t max,
@@ -73,13 +73,13 @@ void inventory_missing_containers(const struct inventory *v, const char *network
 				  void (*each)(void *data, const char *id), void *data);
 
 /* Whether it is known of every endpoint in NETWORK whose it is. */
-bool inventory_knows_all_in(const struct inventory *v, const char *network);
+bool inventory_knows_all_in(struct inventory *v, const char *network);
 
 bool inventory_has_network(const struct inventory *v, const char *id);
 const char *inventory_network_named(const struct inventory *v, const char *name); /* id, or NULL */
 
 /* A model of all that is held, without the engine's own fields. The caller frees. */
-struct model *inventory_model(const struct inventory *v);
+struct model *inventory_model(struct inventory *v);
 
 static inline void inventory_cleanup(struct inventory **v)
 {

@@ -50,18 +50,37 @@ static size_t table_place(const struct table *t, const char *id)
 	return low;
 }
 
+static bool is_at(const struct table *t, size_t at, const char *id)
+{
+	return at < t->len && !strcmp(t->items[at].id, id);
+}
+
 struct entry *table_find(const struct table *t, const char *id)
 {
 	size_t at = table_place(t, id);
 
-	return at < t->len && !strcmp(t->items[at].id, id) ? &t->items[at] : NULL;
+	return is_at(t, at, id) ? &t->items[at] : NULL;
+}
+
+struct entry *table_find_again(const struct table *t, const char *id, size_t *place)
+{
+	/* Of those before it one came or went, mostly. */
+	if (!is_at(t, *place, id)) {
+		if (is_at(t, *place + 1, id))
+			++*place;
+		else if (*place && is_at(t, *place - 1, id))
+			--*place;
+		else
+			*place = table_place(t, id);
+	}
+	return is_at(t, *place, id) ? &t->items[*place] : NULL;
 }
 
 struct entry *table_add(struct table *t, const char *id)
 {
 	size_t at = table_place(t, id);
 
-	if (at < t->len && !strcmp(t->items[at].id, id))
+	if (is_at(t, at, id))
 		return &t->items[at];
 	t->items = mem_grow(t->items, &t->cap, t->len + 1, sizeof(*t->items));
 	memmove(&t->items[at + 1], &t->items[at], (t->len - at) * sizeof(*t->items));

@@ -16,8 +16,10 @@ struct entry {
 	/* NULL: gone, or of another kind */
 	struct model *piece;		   /* networks: it and its endpoints, all of them shared */
 	struct model_container *container; /* shared */
-	bool known;			   /* images: their labels are */
-	bool bound;		    /* containers: their bindings are known, or were asked for */
+	size_t place;			   /* containers: where it stands in the model made last */
+	bool image_known; /* containers: the labels of their image were; they are as long as it is used */
+	bool known;	  /* images: their labels are */
+	bool bound;	  /* containers: their bindings are known, or were asked for */
 	struct model_label *labels; /* images */
 	size_t nlabels;
 };
@@ -35,6 +37,8 @@ void entry_done(struct entry *e);
 
 void table_done(struct table *t);
 struct entry *table_find(const struct table *t, const char *id); /* NULL: there is none */
+/* The same for one that was at *PLACE, or beside it, when it was looked for last; *PLACE is where it is now. */
+struct entry *table_find_again(const struct table *t, const char *id, size_t *place);
 /* That of ID, made if there is none. */
 struct entry *table_add(struct table *t, const char *id);
 

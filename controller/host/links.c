@@ -34,11 +34,17 @@ static struct link *link_find(struct links *l, unsigned index)
 	return at < l->len && l->items[at].index == index ? &l->items[at] : NULL;
 }
 
-const struct link *links_find(const struct links *l, unsigned index)
+static bool is_at(const struct links *l, size_t at, unsigned index)
 {
-	size_t at = link_position(l, index);
+	return at < l->len && l->items[at].index == index;
+}
 
-	return at < l->len && l->items[at].index == index ? &l->items[at] : NULL;
+const struct link *links_find_again(const struct links *l, unsigned index, size_t *place)
+{
+	/* New ones stand behind all others; of those before it one went, mostly. */
+	if (!is_at(l, *place, index))
+		*place = is_at(l, *place - 1, index) ? *place - 1 : link_position(l, index);
+	return is_at(l, *place, index) ? &l->items[*place] : NULL;
 }
 
 static struct link *link_get(struct links *l, unsigned index)

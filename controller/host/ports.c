@@ -10,6 +10,27 @@
 #include "quaywall/mem.h"
 #include "quaywall/netlink.h"
 
+/* ---- bindings ---- */
+
+static void binding_done(struct binding *b)
+{
+	if (b->block)
+		model_endpoint_done(&(struct model_endpoint) {.block = b->block});
+}
+
+/* The endpoint's id is held with its block, which is there for the models anyway. */
+static void name_after(struct binding *b, const struct model_endpoint *e)
+{
+	struct model_endpoint shared;
+
+	if (b->endpoint == e->id)
+		return;
+	shared = model_endpoint_share(e);
+	binding_done(b);
+	b->endpoint = shared.id;
+	b->block = shared.block;
+}
+
 /* ---- a veth pair, as the kernel has it now ---- */
 
 struct end {
@@ -107,8 +128,7 @@ struct search {
 	struct mnl_socket *requests;
 	struct model *model;
 	struct place *places; /* one for each network */
-	unsigned *port;	      /* one for each endpoint: index of its link, or 0 */
-	bool *hides;	      /* one for each endpoint: see struct binding */
+	struct binding *is;   /* one for each endpoint */
 	bool *taken;	      /* one for each link */
 	struct {
 		struct claimant *items;
@@ -215,7 +235,7 @@ static bool hides_another(const struct search *s, const struct model_endpoint *e
 	for (size_t i = 0; i < m->nendpoints; i++) {
 		const struct model_endpoint *other = &m->endpoints[i];
 
-		if (other != e && s->hides[i] && other->has_mac &&
+		if (other != e && s->is[i].hides && other->has_mac &&
 		    s->places[other->network].bridge == s->places[e->network].bridge &&
 		    !is_shown(s, other))
 			return true;
@@ -255,47 +275,56 @@ static const struct link *find_port(const struct search *s, const struct model_e
 /* ---- what is bound ---- */
 
 /* The binding of the endpoint, from place *AT on: both are in the order of the endpoints' ids, which are asked for in it. */
-static const struct binding *next_binding(const struct ports *p, const char *endpoint, size_t *at)
+static struct binding *next_binding(const struct ports *p, const char *endpoint, size_t *at)
 {
-	int order = -1;
+	while (*at < p->len) {
+		struct binding *b = &p->items[*at];
+		int order = b->endpoint == endpoint ? 0 : strcmp(b->endpoint, endpoint);
 
-	while (*at < p->len && (order = strcmp(p->items[*at].endpoint, endpoint)) < 0)
-		(*at)++;
-	return order == 0 ? &p->items[*at] : NULL;
+		if (order > 0)
+			return NULL;
+		++*at;
+		if (order == 0)
+			return b;
+	}
+	return NULL;
 }
 
 static void set_port(struct search *s, size_t endpoint, const struct link *link)
 {
 	struct model_endpoint *e = &s->model->endpoints[endpoint];
+	struct binding *b = &s->is[endpoint];
 
 	static_assert(sizeof(e->port) == sizeof(link->name), "both are names of interfaces");
 	memcpy(e->port, link->name, sizeof(e->port));
-	s->port[endpoint] = link->index;
-	s->hides[endpoint] = false;
-	s->taken[link - s->links->items] = true;
+	b->port = link->index;
+	b->place = (size_t)(link - s->links->items);
+	b->hides = false;
+	s->taken[b->place] = true;
 }
 
-/* Gives the endpoints the ports that they had. Returns of how many nothing changed. */
-static size_t keep_old(const struct ports *p, struct search *s)
+/* Gives the endpoints the ports that they had. */
+static void keep_old(struct ports *p, struct search *s)
 {
-	size_t kept = 0, at = 0;
+	size_t at = 0;
 
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
 		struct model_endpoint *e = &s->model->endpoints[i];
 		struct place *place = &s->places[e->network];
-		const struct binding *b = next_binding(p, e->id, &at);
-		const struct link *link = b ? links_find(s->links, b->port) : NULL;
+		struct binding *was = next_binding(p, e->id, &at), *b = &s->is[i];
+		const struct link *link;
 
+		*b = was ? *was : (struct binding) {.hides = !p->begun && has_process(s->model, e)};
+		if (was)
+			was->block = NULL;
+		link = b->port ? links_find_again(s->links, b->port, &b->place) : NULL;
+		b->port = 0;
 		e->port[0] = '\0';
-		s->hides[i] = p->begun ? b && b->hides : has_process(s->model, e);
-		if (link && link->veth && link->master && link->master == place->bridge) {
+		if (link && link->veth && link->master && link->master == place->bridge)
 			set_port(s, i, link);
-		} else if (e->has_mac) {
+		else if (e->has_mac)
 			place->lacks = true;
-		}
-		kept += b && b->port == s->port[i];
 	}
-	return kept;
 }
 
 /*
@@ -310,8 +339,8 @@ static int teach(const struct search *s, const struct link *link, const uint8_t 
 	return r == -ENODEV || r == -EINVAL || r == -ENOENT || r == -EPERM ? 0 : r;
 }
 
-/* Binds what can be bound. *RET_FRESH is how many got a port. */
-static int bind_new(struct search *s, size_t *ret_fresh, struct error *err)
+/* Binds what can be bound. */
+static int bind_new(struct search *s, struct error *err)
 {
 	int first = 0;
 
@@ -320,13 +349,12 @@ static int bind_new(struct search *s, size_t *ret_fresh, struct error *err)
 		const struct link *link;
 		int r;
 
-		if (s->port[i] || !e->has_mac || !s->places[e->network].bridge)
+		if (s->is[i].port || !e->has_mac || !s->places[e->network].bridge)
 			continue;
 		link = find_port(s, e);
 		if (!link)
 			continue;
 		set_port(s, i, link);
-		(*ret_fresh)++;
 		r = teach(s, link, e->mac);
 		if (r < 0 && first == 0)
 			first = error_wrap(err, r, "telling the bridge of %s", link->name);
@@ -334,32 +362,34 @@ static int bind_new(struct search *s, size_t *ret_fresh, struct error *err)
 	return first;
 }
 
-static void remember(struct ports *p, const struct search *s)
+/* The search's bindings are P's. */
+static void remember(struct ports *p, struct search *s)
 {
+	bool missing = false;
+
 	ports_done(p);
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
-		struct binding b = {.port = s->port[i], .hides = s->hides[i]};
+		const struct model_endpoint *e = &s->model->endpoints[i];
+		struct binding *b = &s->is[i];
 
-		if (!b.port && !b.hides)
+		missing |= !b->port && s->places[e->network].bridge;
+		if (!b->port && !b->hides) {
+			binding_done(b);
 			continue;
-		b.endpoint = mem_strdup(s->model->endpoints[i].id);
-		MEM_PUSH(p, b);
+		}
+		name_after(b, e);
+		s->is[p->len++] = *b;
 	}
-}
-
-static bool is_missing(const struct search *s)
-{
-	for (size_t i = 0; i < s->model->nendpoints; i++)
-		if (!s->port[i] && s->places[s->model->endpoints[i].network].bridge)
-			return true;
-	return false;
+	p->items = s->is;
+	s->is = NULL;
+	p->missing = missing;
+	p->begun = true;
 }
 
 static void search_done(struct search *s)
 {
 	free(s->places);
-	free(s->port);
-	free(s->hides);
+	free(s->is);
 	free(s->taken);
 	free(s->claimants.items);
 }
@@ -372,26 +402,23 @@ int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *reques
 		.requests = requests,
 		.model = m,
 		.places = find_places(m, l),
-		.port = mem_new(m->nendpoints, sizeof(*s.port)),
-		.hides = mem_new(m->nendpoints, sizeof(*s.hides)),
+		.is = mem_room(m->nendpoints, sizeof(*s.is)),
 		.taken = mem_new(l->len, sizeof(*s.taken)),
 	};
-	size_t kept = keep_old(p, &s), fresh = 0;
-	int r = find_claimants(&s, err);
-	int taught = bind_new(&s, &fresh, r < 0 ? NULL : err);
+	int r, taught;
 
+	keep_old(p, &s);
+	r = find_claimants(&s, err);
+	taught = bind_new(&s, r < 0 ? NULL : err);
 	/* What was bound stays so also where the kernel does not answer. */
-	if (fresh > 0 || kept != p->len || !p->begun)
-		remember(p, &s);
-	p->begun = true;
-	p->missing = is_missing(&s);
+	remember(p, &s);
 	return r < 0 ? r : taught;
 }
 
 void ports_done(struct ports *p)
 {
 	for (size_t i = 0; i < p->len; i++)
-		free(p->items[i].endpoint);
+		binding_done(&p->items[i]);
 	free(p->items);
 	*p = (struct ports) {0};
 }

@@ -15,14 +15,16 @@
 #include "quaywall/model.h"
 
 struct binding {
-	char *endpoint; /* EndpointID */
-	unsigned port;	/* index of the link, or 0 */
-	bool hides;	/* it had no port when we began, and may show another's MAC */
+	const char *endpoint; /* EndpointID, in the block */
+	struct model_block *block;
+	unsigned port; /* index of the link, or 0 */
+	bool hides;    /* it had no port when we began, and may show another's MAC */
+	size_t place;  /* where the link was in the table */
 };
 
 struct ports {
 	struct binding *items; /* sorted by endpoint */
-	size_t len, cap;
+	size_t len;
 	bool missing; /* some endpoint of a bridge has none */
 	bool begun;   /* ports_bind() was called */
 };

@@ -61,49 +61,119 @@ static uint64_t head_of(const char *id)
 	return head;
 }
 
-static int compare_places(const void *a, const void *b)
+static bool stands_behind(const struct place *a, const struct place *b)
 {
-	const struct place *x = a, *y = b;
-	int order = (x->head > y->head) - (x->head < y->head);
+	int order;
 
-	if (order == 0)
-		order = strcmp(x->id, y->id);
-	return order ? order : (x->old > y->old) - (x->old < y->old);
+	if (a->head != b->head)
+		return a->head > b->head;
+	order = strcmp(a->id, b->id);
+	return order ? order > 0 : a->old > b->old;
 }
 
-static bool is_sorted(const struct place *places, size_t n)
+/* Where the places from each on stand in order already: where they end. */
+struct runs {
+	size_t *items;
+	size_t len, cap;
+};
+
+static struct runs find_runs(const struct place *places, size_t n)
 {
-	for (size_t i = 1; i < n; i++)
-		if (compare_places(&places[i - 1], &places[i]) > 0)
-			return false;
-	return true;
+	struct runs runs = {NULL, 0, 0};
+
+	for (size_t i = 1; i <= n; i++) {
+		if (i == n || stands_behind(&places[i - 1], &places[i]))
+			MEM_PUSH(&runs, i);
+	}
+	return runs;
 }
 
-/* Sorts N objects of SIZE bytes by id. Returns where the object at each old index is now; the caller
- * frees. */
-static size_t *sort_by_id(void *items, size_t n, size_t size)
+static void merge(const struct place *a, const struct place *mid, const struct place *end,
+		  struct place *to)
 {
-	CLEANUP_FREE struct place *places = mem_new(n, sizeof(*places));
-	CLEANUP_FREE char *sorted = NULL;
-	size_t *moved = mem_new(n, sizeof(*moved));
-	char *bytes = items;
+	const struct place *b = mid;
+
+	while (a < mid && b < end)
+		*to++ = stands_behind(a, b) ? *b++ : *a++;
+	while (a < mid)
+		*to++ = *a++;
+	while (b < end)
+		*to++ = *b++;
+}
+
+/*
+ * A merge sort that begins with the runs that are there, and for that reason not qsort(3): a model's endpoints are lists
+ * of networks, one behind the other, each of them sorted, at each event of the engine's. Returns PLACES or another
+ * array, in order; the caller frees.
+ */
+static struct place *merge_runs(struct place *places, size_t n, struct runs *runs)
+{
+	struct place *spare = runs->len > 1 ? mem_room(n, sizeof(*spare)) : NULL, *sorted;
+
+	while (runs->len > 1) {
+		size_t begin = 0, kept = 0;
+
+		for (size_t i = 0; i < runs->len; i += 2) {
+			size_t mid = runs->items[i];
+			size_t end = i + 1 < runs->len ? runs->items[i + 1] : mid;
+
+			merge(&places[begin], &places[mid], &places[end], &spare[begin]);
+			runs->items[kept++] = begin = end;
+		}
+		runs->len = kept;
+		sorted = spare;
+		spare = places;
+		places = sorted;
+	}
+	free(spare);
+	return places;
+}
+
+/* The N objects of SIZE bytes in the order of their ids; NULL: they are. The caller frees. */
+static struct place *find_order(const void *items, size_t n, size_t size)
+{
+	struct place *places = mem_room(n, sizeof(*places));
+	const char *bytes = items;
+	struct runs runs;
 
 	for (size_t i = 0; i < n; i++) {
-		const char *id = *(char **)(void *)(bytes + i * size);
+		const char *id = *(char *const *)(const void *)(bytes + i * size);
 
 		places[i] = (struct place) {id, head_of(id), i};
-		moved[i] = i;
 	}
-	if (is_sorted(places, n))
-		return moved;
-	qsort(places, n, sizeof(*places), compare_places);
-	sorted = mem_new(n, size);
+	runs = find_runs(places, n);
+	if (runs.len > 1) {
+		places = merge_runs(places, n, &runs);
+	} else {
+		free(places);
+		places = NULL;
+	}
+	free(runs.items);
+	return places;
+}
+
+/* Sorts N objects of SIZE bytes by id, in place of ITEMS, which are freed. *RET_MOVED, unless NULL, says where the
+ * object at each old index is now; the caller frees. */
+static void *sort_by_id(void *items, size_t n, size_t size, size_t **ret_moved)
+{
+	CLEANUP_FREE struct place *order = find_order(items, n, size);
+	size_t *moved = ret_moved ? mem_room(n, sizeof(*moved)) : NULL;
+	char *sorted = order ? mem_room(n, size) : NULL;
+
 	for (size_t i = 0; i < n; i++) {
-		memcpy(sorted + i * size, bytes + places[i].old * size, size);
-		moved[places[i].old] = i;
+		size_t old = order ? order[i].old : i;
+
+		if (moved)
+			moved[old] = i;
+		if (sorted)
+			memcpy(sorted + i * size, (char *)items + old * size, size);
 	}
-	memcpy(items, sorted, n * size);
-	return moved;
+	if (ret_moved)
+		*ret_moved = moved;
+	if (!sorted)
+		return items;
+	free(items);
+	return sorted;
 }
 
 static void sort_array(void *items, size_t n, size_t size,
@@ -178,12 +248,19 @@ static void sort_own_lists(struct model *m)
 			sort_container(&m->containers[i]);
 }
 
+void model_sort_endpoints(struct model *m)
+{
+	m->endpoints = sort_by_id(m->endpoints, m->nendpoints, sizeof(*m->endpoints), NULL);
+}
+
 void model_sort(struct model *m)
 {
-	CLEANUP_FREE size_t *networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks));
-	CLEANUP_FREE size_t *containers =
-		sort_by_id(m->containers, m->ncontainers, sizeof(*m->containers));
+	CLEANUP_FREE size_t *networks = NULL;
+	CLEANUP_FREE size_t *containers = NULL;
 
+	m->networks = sort_by_id(m->networks, m->nnetworks, sizeof(*m->networks), &networks);
+	m->containers =
+		sort_by_id(m->containers, m->ncontainers, sizeof(*m->containers), &containers);
 	sort_own_lists(m);
 	model_sort_vxlan_ports(m);
 	for (size_t i = 0; i < m->nendpoints; i++) {
@@ -193,6 +270,6 @@ void model_sort(struct model *m)
 		if (e->container != MODEL_NONE)
 			e->container = containers[e->container];
 	}
-	free(sort_by_id(m->endpoints, m->nendpoints, sizeof(*m->endpoints)));
+	model_sort_endpoints(m);
 	model_sort_interfaces(m);
 }

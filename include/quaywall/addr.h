@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "quaywall/buf.h"
@@ -35,10 +36,18 @@ struct ranges {
 
 #define ADDR_TEXT_SIZE 64 /* enough for every text that the functions below write */
 
-size_t addr_size(uint8_t family); /* bytes: 4 or 16 */
-bool addr_is_set(const struct addr *a);
-bool addr_equal(const struct addr *a, const struct addr *b);
+size_t addr_size(uint8_t family);			      /* bytes: 4 or 16 */
 int addr_compare(const struct addr *a, const struct addr *b); /* family, then number */
+
+static inline bool addr_is_set(const struct addr *a)
+{
+	return a->family != 0;
+}
+
+static inline bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
 
 /* "192.0.2.1" or "2001:db8::1", as inet_pton(3) takes them. -EINVAL otherwise; *RET untouched then. */
 int addr_parse(const char *text, struct addr *ret);

@@ -12,6 +12,9 @@
 /* Zeroed memory for N objects of SIZE bytes; never NULL (N or SIZE of 0 give a unique pointer). */
 void *mem_new(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 
+/* The same, not zeroed: for what is written whole at once. */
+void *mem_room(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+
 /* A copy of S; NULL gives NULL. To be freed with free(). */
 char *mem_strdup(const char *s);
 

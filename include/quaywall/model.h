@@ -161,8 +161,9 @@ const struct model_network *model_network_of_vni(const struct model *m, uint32_t
 /* Sorts the VXLAN ports, and leaves one of each. */
 void model_sort_vxlan_ports(struct model *m);
 
-/* Sorts the interfaces alone. */
+/* Sorts the interfaces, or the endpoints, alone. */
 void model_sort_interfaces(struct model *m);
+void model_sort_endpoints(struct model *m);
 
 /* Sorts every list as the comments above say and mends the indices. */
 void model_sort(struct model *m);

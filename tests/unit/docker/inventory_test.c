@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "quaywall/buf.h"
@@ -37,7 +38,7 @@ static struct model *container(const char *id, const char *name)
 }
 
 /* "ENDPOINT=CONTAINER'S NAME", for all endpoints; "?" for no container. */
-static void endpoints_are(const struct inventory *v, const char *want)
+static void endpoints_are(struct inventory *v, const char *want)
 {
 	CLEANUP_MODEL struct model *m = inventory_model(v);
 	CLEANUP_BUF struct buf text = BUF_INIT;
@@ -212,7 +213,7 @@ static struct model_label *labels(const char *key, const char *value)
 }
 
 /* "ab" where the labels a and b are the image's. */
-static void from_image_are(const struct inventory *v, const char *want)
+static void from_image_are(struct inventory *v, const char *want)
 {
 	CLEANUP_MODEL struct model *m = inventory_model(v);
 	char text[3] = "";
@@ -374,6 +375,113 @@ static void test_what_is_told_again_is_the_same_block(void **state)
 	assert_false(again->containers[0].labels[1].from_image);
 }
 
+/* ---- a random walk ---- */
+
+#define CONTAINERS 40
+#define NETWORKS   4
+#define STEPS	   2000
+
+struct walk {
+	struct inventory *v;
+	bool container[CONTAINERS], at[NETWORKS][CONTAINERS];
+	uint64_t asked;
+};
+
+/* A network as the walk has it. */
+static struct model *walk_network(const struct walk *w, unsigned n)
+{
+	CLEANUP_BUF struct buf text = BUF_INIT;
+	struct model *m = NULL;
+	const char *comma = "";
+
+	buf_printf(&text,
+		   "{\"Id\": \"n%u\", \"Name\": \"n%u\", \"Driver\": \"bridge\", \"Scope\": "
+		   "\"local\", \"IPAM\": {}, \"Containers\": {",
+		   n, n);
+	for (unsigned c = 0; c < CONTAINERS; c++) {
+		if (!w->at[n][c])
+			continue;
+		/* Of two networks the endpoints alternate. */
+		buf_printf(&text, "%s\"c%02u\": {\"EndpointID\": \"e%03u\"}", comma, c,
+			   (c * 7 + n) % 1000);
+		comma = ", ";
+	}
+	buf_str(&text, "}}");
+	assert_int_equal(documents_network("n", buf_text(&text), text.len, &m, NULL), 0);
+	return m;
+}
+
+static void walk_step(struct walk *w)
+{
+	unsigned c = (unsigned)rand() % CONTAINERS, n = (unsigned)rand() % NETWORKS;
+	CLEANUP_FREE char *id = mem_printf("c%02u", c), *network = mem_printf("n%u", n);
+
+	w->asked++;
+	switch (rand() % 6) {
+	case 0:
+		inventory_put_containers(w->v, container(id, id), w->asked);
+		w->container[c] = true;
+		break;
+	case 1:
+		inventory_drop_container(w->v, id, w->asked);
+		w->container[c] = false;
+		break;
+	case 2:
+		inventory_sweep_containers(w->v, w->asked);
+		break;
+	case 3:
+		inventory_detach(w->v, network, id, w->asked);
+		w->at[n][c] = false;
+		break;
+	default:
+		w->at[n][c] = !w->at[n][c];
+		inventory_put_network(w->v, walk_network(w, n), w->asked);
+	}
+}
+
+/* Each endpoint has the container of its key, if that is there, and the network that lists it. */
+static void check_walk(const struct walk *w)
+{
+	CLEANUP_MODEL struct model *m = inventory_model(w->v);
+	size_t containers = 0, endpoints = 0;
+
+	for (size_t c = 0; c < CONTAINERS; c++) {
+		containers += w->container[c];
+		for (size_t n = 0; n < NETWORKS; n++)
+			endpoints += w->at[n][c];
+	}
+	assert_int_equal(m->ncontainers, containers);
+	assert_int_equal(m->nendpoints, endpoints);
+	for (size_t i = 0; i < m->nendpoints; i++) {
+		const struct model_endpoint *e = &m->endpoints[i];
+		unsigned c = (unsigned)strtoul(e->key + 1, NULL, 10);
+		unsigned n = (unsigned)strtoul(m->networks[e->network].id + 1, NULL, 10);
+
+		assert_true(w->at[n][c]);
+		assert_true(i == 0 || strcmp(m->endpoints[i - 1].id, e->id) < 0);
+		if (w->container[c])
+			assert_string_equal(m->containers[e->container].id, e->key);
+		else
+			assert_true(e->container == MODEL_NONE);
+	}
+}
+
+/* Where a container stood last is where it is looked for first. */
+static void test_a_random_walk(void **state)
+{
+	CLEANUP_INVENTORY struct inventory *v = inventory_new();
+	struct walk w = {.v = v};
+
+	(void)state;
+	srand(1);
+	for (size_t i = 0; i < STEPS; i++) {
+		walk_step(&w);
+		/* Some models are made of several changes. */
+		if (rand() % 3)
+			check_walk(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_an_answer_behind_a_sweep),
 		cmocka_unit_test(test_an_answer_behind_a_full_listing),
 		cmocka_unit_test(test_what_is_told_again_is_the_same_block),
+		cmocka_unit_test(test_a_random_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

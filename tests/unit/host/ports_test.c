@@ -95,6 +95,28 @@ static void test_a_port_stays_with_its_endpoint(void **state)
 	assert_ports(h, both, "- p2");
 }
 
+/* Of the links before it in the table one goes, then several. */
+static void test_a_port_is_found_where_it_stands_now(void **state)
+{
+	CLEANUP_HOST struct host *h = open_host();
+
+	(void)state;
+	netns_add_bridge("br1");
+	add_port("p3", other_mac, true);
+	add_port("p1", mac1, true);
+	add_port("p2", mac2, true);
+	assert_ports(h, both, "p1 p2");
+	/* From here on they would be each other's, were they looked for. */
+	netns_set_mac("p1x", mac2);
+	netns_set_mac("p2x", mac1);
+	netns_del_link("br1");
+	assert_ports(h, both, "p1 p2");
+	netns_del_link("p3");
+	assert_ports(h, both, "p1 p2");
+	netns_del_link("p1");
+	assert_ports(h, both, "- p2");
+}
+
 static void test_what_two_show_is_nobodys(void **state)
 {
 	static const char same[] = WORLD(CONTAINER("1", "true") "," CONTAINER("2", "true"),
@@ -202,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_NETNS(test_by_the_mac_at_the_other_end),
 		IN_NETNS(test_a_port_stays_with_its_endpoint),
+		IN_NETNS(test_a_port_is_found_where_it_stands_now),
 		IN_NETNS(test_the_bridge_is_told),
 		IN_NETNS(test_what_two_show_is_nobodys),
 		IN_NETNS(test_who_hides_its_mac_may_show_the_one_of_a_port_that_is_down),

@@ -4,6 +4,7 @@
 #include <cmocka.h>
 
 #include <netinet/in.h>
+#include <string.h>
 
 #include "build.h"
 
@@ -36,6 +37,45 @@ static void test_indices_follow(void **state)
 			assert_true(e->container == MODEL_NONE);
 		else
 			assert_string_equal(m->containers[e->container].id, want[i].container);
+	}
+}
+
+/* What networks list, one behind the other: each of them sorted, or not. */
+static void test_endpoints_in_runs(void **state)
+{
+	static const char *const lists[] = {
+		"adgj",
+		"behk",
+		"cfil",
+		"",			      /* three runs, of one length */
+		"zyxwvutsrqponmlkjihgfedcba", /* each a run of its own */
+		"klmnopqrstuvwxyz",
+		"aj",
+		"bcdefghi", /* of any length */
+	};
+	CLEANUP_MODEL struct model *m = model_new();
+	size_t network = build_network(m, "n", "br"), n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		for (const char *c = lists[i]; *c; c++) {
+			/* Half of them differ behind the eighth character alone. */
+			CLEANUP_FREE char *id =
+				mem_printf("%s%c", *c % 2 ? "" : "alike-alike-", *c);
+
+			build_endpoint(m, id, network, MODEL_NONE);
+			m->endpoints[n].mac[0] = (uint8_t)n;
+			n++;
+		}
+	}
+	model_sort(m);
+	assert_int_equal(m->nendpoints, n);
+	for (size_t i = 1; i < n; i++) {
+		const struct model_endpoint *a = &m->endpoints[i - 1], *b = &m->endpoints[i];
+		int order = strcmp(a->id, b->id);
+
+		/* What is alike stays in the order that it had. */
+		assert_true(order < 0 || (order == 0 && a->mac[0] < b->mac[0]));
 	}
 }
 
@@ -81,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_indices_follow),
+		cmocka_unit_test(test_endpoints_in_runs),
 		cmocka_unit_test(test_what_hangs_from_objects),
 		cmocka_unit_test(test_empty),
 	};

@@ -23,6 +23,7 @@ from tracing import STRACE, Netlink, took
 NETFILTER, NFT_GROUP = 12, 7
 ADD_MEMBERSHIP, SOL_NETLINK = 1, 270
 REST = 1.3  # s, by which the second look is over too
+PACE = 100  # ms, between two transactions of a loop that is not in the processor's caches any more
 FAMILIES = ("inet", "bridge")
 
 
@@ -83,19 +84,20 @@ class Twin:
         self.space.close()
 
 
-    def replay_traced(self, times: int, come: Path, go: Path) -> tuple[list[float], float]:
-        """What the kernel takes for COME, in microseconds, while strace looks on; and what that alone takes."""
+    def replay_traced(self, times: int, come: Path, go: Path, rest: int = 0) -> tuple[list[float], float]:
+        """What the kernel takes for COME, in microseconds, while strace looks on; and what that alone takes. REST: of so many
+        milliseconds before each."""
         trace = come.parent / "replay.strace"
         argv = [*STRACE, "-e", "trace=sendto,recvfrom", "-o", str(trace)]
-        replay = self.space.argv(replay_binary(), str(times), str(come), str(go))
+        replay = self.space.argv(replay_binary(), str(times), str(come), str(go), str(rest))
         subprocess.run([*argv, *replay], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         return took(trace, "sendto", come.stat().st_size), min(took(trace, "recvfrom"))
 
 
-def share_of_kernel(crowd: Crowd, twin: Twin, size: Size, come: Path, go: Path) -> list[float]:
+def share_of_kernel(crowd: Crowd, twin: Twin, size: Size, come: Path, go: Path) -> tuple[list[float], list[float]]:
     """How long the kernel takes for the daemon's transactions, by how long for the loop's, of which nobody is told: strace
-    looks on at both."""
-    found = []
+    looks on at both. And by how long for those of a loop that rests between them."""
+    busy, paced = [], []
     for _ in range(size.rounds):
         with Netlink(crowd) as trace:
             who = crowd.come()
@@ -105,9 +107,10 @@ def share_of_kernel(crowd: Crowd, twin: Twin, size: Size, come: Path, go: Path) 
         crowd.go(*who)
         crowd.assert_known(who[1], False)
         time.sleep(REST)
-        bare, tracing = twin.replay_traced(20, come, go)
-        found.append((statistics.median(ours) - tracing) / (statistics.median(bare) - tracing))
-    return found
+        for found, rest in ((busy, 0), (paced, PACE)):
+            bare, tracing = twin.replay_traced(20, come, go, rest)
+            found.append((statistics.median(ours) - tracing) / (statistics.median(bare) - tracing))
+    return busy, paced
 
 
 def record(crowd: Crowd) -> tuple[Path, Path]:
@@ -165,9 +168,13 @@ def react(n: int, size: Size) -> list[Figure]:
             bare += [a for a, _ in twin.replay(50, come, go)]
             crowd.go(*who)
             crowd.assert_known(address, False)
-        kernel = share_of_kernel(crowd, twin, size, come, go)
-    name = f"event to enforced, {n:,} containers, the kernel's part / a bare loop"
-    return [*figures_of(n, whole, own, bare), Figure(name, "x", kernel, 1.5)]
+        busy, paced = share_of_kernel(crowd, twin, size, come, go)
+    name = f"event to enforced, {n:,} containers, the kernel's part / "
+    return [
+        *figures_of(n, whole, own, bare),
+        Figure(name + "a bare loop", "x", busy, 1.5),
+        Figure(name + f"a loop that sends each {PACE} ms", "x", paced, None),
+    ]
 
 
 def figures_of(n: int, whole: list[float], own: list[float], bare: list[float]) -> list[Figure]:

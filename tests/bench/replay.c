@@ -1,8 +1,9 @@
 /*
- * replay TIMES [COME [GO]]: sends the transactions in the files COME and GO in turns, so often, and writes how long each pair
- * took on a line of standard output, in nanoseconds: `COME GO CPU`, the last for both. What a program would take that had
- * nothing else to do: the bytes are there, and it waits for the kernel's word and for nothing more. Without files it only
- * waits to be killed: what a process takes of memory that has a socket and the library.
+ * replay TIMES [COME [GO [REST]]]: sends the transactions in the files COME and GO in turns, so often, REST milliseconds
+ * apart (0), and writes how long each pair took on a line of standard output, in nanoseconds: `COME GO CPU`, the last for
+ * both. What a program would take that had nothing else to do: the bytes are there, and it waits for the kernel's word and
+ * for nothing more. Without files it only waits to be killed: what a process takes of memory that has a socket and the
+ * library.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -104,12 +105,20 @@ static void make_room(struct mnl_socket *s, size_t len)
 		fail("no room to send");
 }
 
+static void rest(long ms)
+{
+	nanosleep(&(struct timespec) {ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
 static void replay(struct mnl_socket *s, long times, const struct batch *come,
-		   const struct batch *go)
+		   const struct batch *go, long rest_ms)
 {
 	for (; times > 0; times--) {
-		long long began = computed(), first = send_batch(s, come), second = 0;
+		long long began = computed(), first, second = 0;
 
+		rest(rest_ms);
+		first = send_batch(s, come);
+		rest(rest_ms);
 		if (go->data)
 			second = send_batch(s, go);
 		printf("%lld %lld %lld\n", first, second, (long long)computed() - began);
@@ -133,7 +142,7 @@ int main(int argc, char **argv)
 	if (argc > 3)
 		go = read_batch(argv[3]);
 	make_room(s, come.len + go.len);
-	replay(s, strtol(argv[1], NULL, 10), &come, &go);
+	replay(s, strtol(argv[1], NULL, 10), &come, &go, argc > 4 ? strtol(argv[4], NULL, 10) : 0);
 	mnl_socket_close(s);
 	free(come.data);
 	free(go.data);

@@ -95,6 +95,7 @@ static int query_end(struct mnl_socket *s, int index, int netnsid, struct end *r
 struct place {
 	unsigned bridge; /* index of the link; 0: it is not here */
 	bool lacks;	 /* an endpoint of it has no port */
+	bool waits;	 /* the other end of a port that nobody has is down */
 };
 
 static struct place *find_places(const struct model *m, const struct links *l)
@@ -119,8 +120,10 @@ static struct place *find_places(const struct model *m, const struct links *l)
 
 struct claimant {
 	const struct link *link;
+	unsigned bridge;
 	bool up;
 	uint8_t mac[6];
+	size_t wanted; /* how many endpoints of the bridge have the MAC, bound or not */
 };
 
 struct search {
@@ -131,7 +134,7 @@ struct search {
 	struct binding *is;   /* one for each endpoint */
 	bool *taken;	      /* one for each link */
 	struct {
-		struct claimant *items;
+		struct claimant *items; /* by bridge and MAC, once all were asked */
 		size_t len, cap;
 	} claimants;
 };
@@ -152,7 +155,7 @@ static bool is_wanted(const struct search *s, size_t link)
  * to the container. */
 static int ask(struct search *s, const struct link *link)
 {
-	struct claimant c = {.link = link};
+	struct claimant c = {.link = link, .bridge = link->master};
 	struct end end;
 	int r = query_end(s->requests, (int)link->index, -1, &end);
 
@@ -171,52 +174,84 @@ static int ask(struct search *s, const struct link *link)
 	return 0;
 }
 
+static int compare_claimants(const void *a, const void *b)
+{
+	const struct claimant *x = a, *y = b;
+
+	if (x->bridge != y->bridge)
+		return x->bridge < y->bridge ? -1 : 1;
+	return memcmp(x->mac, y->mac, sizeof(x->mac));
+}
+
+/* Those at BRIDGE that show MAC: *RET_N of them, from the one returned on; NULL: there is none. */
+static struct claimant *who_shows(const struct search *s, unsigned bridge, const uint8_t *mac,
+				  size_t *ret_n)
+{
+	struct claimant key = {.bridge = bridge};
+	size_t low = 0, high = s->claimants.len, n = 0;
+
+	memcpy(key.mac, mac, sizeof(key.mac));
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare_claimants(&s->claimants.items[mid], &key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	while (low + n < s->claimants.len &&
+	       compare_claimants(&s->claimants.items[low + n], &key) == 0)
+		n++;
+	*ret_n = n;
+	return n ? &s->claimants.items[low] : NULL;
+}
+
+static void note_waiting(struct search *s, const struct claimant *c)
+{
+	for (size_t n = 0; !c->up && n < s->model->nnetworks; n++)
+		s->places[n].waits |= s->places[n].bridge == c->bridge;
+}
+
+static void count_wanted(struct search *s)
+{
+	for (size_t i = 0; s->claimants.len > 0 && i < s->model->nendpoints; i++) {
+		const struct model_endpoint *e = &s->model->endpoints[i];
+		size_t n;
+		struct claimant *c =
+			e->has_mac ? who_shows(s, s->places[e->network].bridge, e->mac, &n) : NULL;
+
+		for (size_t k = 0; c && k < n; k++)
+			c[k].wanted++;
+	}
+}
+
 static int find_claimants(struct search *s, struct error *err)
 {
-	for (size_t i = 0; i < s->links->len; i++) {
-		int r = is_wanted(s, i) ? ask(s, &s->links->items[i]) : 0;
+	int r = 0;
 
+	for (size_t i = 0; r >= 0 && i < s->links->len; i++) {
+		r = is_wanted(s, i) ? ask(s, &s->links->items[i]) : 0;
 		if (r < 0)
-			return error_wrap(err, r, "asking for the peer of %s",
-					  s->links->items[i].name);
+			error_wrap(err, r, "asking for the peer of %s", s->links->items[i].name);
 	}
-	return 0;
+	if (s->claimants.len > 0)
+		qsort(s->claimants.items, s->claimants.len, sizeof(*s->claimants.items),
+		      compare_claimants);
+	for (size_t i = 0; i < s->claimants.len; i++)
+		note_waiting(s, &s->claimants.items[i]);
+	count_wanted(s);
+	return r;
 }
 
 /* ---- matching ---- */
-
-static bool same_mac(const uint8_t *a, const uint8_t *b)
-{
-	return !memcmp(a, b, 6);
-}
-
-/* Whether another endpoint of the same bridge has the MAC of E, bound or not. */
-static bool is_shared(const struct search *s, const struct model_endpoint *e)
-{
-	const struct model *m = s->model;
-	unsigned bridge = s->places[e->network].bridge;
-
-	for (size_t i = 0; i < m->nendpoints; i++) {
-		const struct model_endpoint *other = &m->endpoints[i];
-
-		if (other != e && s->places[other->network].bridge == bridge && other->has_mac &&
-		    same_mac(other->mac, e->mac))
-			return true;
-	}
-	return false;
-}
 
 /* Also by an end that is down: whoever shows another's MAC cannot show its own, and the one that is still to get
  * its MAC shows nobody's. So of some containers with as many ends one is then to be seen nowhere. */
 static bool is_shown(const struct search *s, const struct model_endpoint *e)
 {
-	for (size_t i = 0; i < s->claimants.len; i++) {
-		const struct claimant *c = &s->claimants.items[i];
+	size_t n;
 
-		if (c->link->master == s->places[e->network].bridge && same_mac(c->mac, e->mac))
-			return true;
-	}
-	return false;
+	return who_shows(s, s->places[e->network].bridge, e->mac, &n);
 }
 
 /* It takes a process to change a MAC, and a container that is still being started has none. */
@@ -251,25 +286,19 @@ static bool hides_another(const struct search *s, const struct model_endpoint *e
  */
 static const struct link *find_port(const struct search *s, const struct model_endpoint *e)
 {
-	unsigned bridge = s->places[e->network].bridge;
+	const struct place *place = &s->places[e->network];
 	const struct link *found = NULL;
-	bool down = false;
+	size_t n;
+	const struct claimant *c = who_shows(s, place->bridge, e->mac, &n);
 
-	for (size_t i = 0; i < s->claimants.len; i++) {
-		const struct claimant *c = &s->claimants.items[i];
-
-		if (c->link->master != bridge)
+	for (size_t i = 0; c && i < n; i++) {
+		if (!c[i].up)
 			continue;
-		down |= !c->up;
-		if (!c->up || !same_mac(c->mac, e->mac))
-			continue;
-		if (found)
+		if (found || c[i].wanted > 1)
 			return NULL;
-		found = c->link;
+		found = c[i].link;
 	}
-	if (!found || is_shared(s, e) || (down && hides_another(s, e)))
-		return NULL;
-	return found;
+	return found && place->waits && hides_another(s, e) ? NULL : found;
 }
 
 /* ---- what is bound ---- */

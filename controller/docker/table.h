@@ -13,11 +13,12 @@
 struct entry {
 	char *id;
 	uint64_t asked;
-	/* NULL: gone, or of another kind */
-	struct model *piece;		   /* networks: it and its endpoints, all of them shared */
-	struct model_container *container; /* shared */
-	size_t place;			   /* containers: where it stands in the model made last */
-	bool image_known; /* containers: the labels of their image were; they are as long as it is used */
+	/* Networks: it and its endpoints, all of them shared; an endpoint's `container` is where that was in the table when
+	 * it was looked for last. Containers: shared. NULL: gone, or of another kind. */
+	struct model *piece;
+	struct model_container *container;
+	size_t place;	  /* containers: where it stands in the model made last */
+	bool image_known; /* containers: their image's labels are, which are kept while it is used */
 	bool known;	  /* images: their labels are */
 	bool bound;	  /* containers: their bindings are known, or were asked for */
 	struct model_label *labels; /* images */

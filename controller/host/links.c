@@ -27,16 +27,16 @@ static size_t link_position(const struct links *l, unsigned index)
 	return low;
 }
 
+static bool is_at(const struct links *l, size_t at, unsigned index)
+{
+	return at < l->len && l->items[at].index == index;
+}
+
 static struct link *link_find(struct links *l, unsigned index)
 {
 	size_t at = link_position(l, index);
 
-	return at < l->len && l->items[at].index == index ? &l->items[at] : NULL;
-}
-
-static bool is_at(const struct links *l, size_t at, unsigned index)
-{
-	return at < l->len && l->items[at].index == index;
+	return is_at(l, at, index) ? &l->items[at] : NULL;
 }
 
 const struct link *links_find_again(const struct links *l, unsigned index, size_t *place)
@@ -51,7 +51,7 @@ static struct link *link_get(struct links *l, unsigned index)
 {
 	size_t at = link_position(l, index);
 
-	if (at < l->len && l->items[at].index == index)
+	if (is_at(l, at, index))
 		return &l->items[at];
 	/* Indices grow, so this is nearly always an append. */
 	l->items = mem_grow(l->items, &l->cap, l->len + 1, sizeof(*l->items));
@@ -330,7 +330,7 @@ const char *links_name(const struct links *l, unsigned index)
 {
 	size_t at = link_position(l, index);
 
-	return at < l->len && l->items[at].index == index ? l->items[at].name : NULL;
+	return is_at(l, at, index) ? l->items[at].name : NULL;
 }
 
 unsigned links_index(const struct links *l, const char *name)

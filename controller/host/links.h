@@ -34,8 +34,8 @@ struct links {
 	bool ports_moved; /* a port came, went, or went up or down; who looks clears it */
 };
 
-/* The link with INDEX, which was at *PLACE, or one place behind, when it was looked for last, or NULL. *PLACE is where it is
- * now. */
+/* The link with INDEX, or NULL: mostly it is where it was when it was looked for last, at *PLACE, or one place before.
+ * *PLACE is where it is now. */
 const struct link *links_find_again(const struct links *l, unsigned index, size_t *place);
 
 /* Takes a RTM_{NEW,DEL}{LINK,ADDR}; others are passed over. Returns whether what links_list() gives

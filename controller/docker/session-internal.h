@@ -40,6 +40,7 @@ struct session {
 	unsigned long listing_events; /* `events` when it began */
 	bool listing_announced;	      /* events had announced what was not read yet then */
 	bool listing_found;	      /* something new */
+	bool listing_ended;	      /* since session_ended_listing() was asked */
 	bool listed;		      /* one was completed */
 	bool trim;		      /* and what it was read from was not given back yet */
 	int64_t list_began;

@@ -112,6 +112,7 @@ bool session_expect(struct session *s, const struct http_reply *reply)
 static void end_listing(struct session *s)
 {
 	s->listing = false;
+	s->listing_ended = true;
 	if (!s->listed)
 		session_note_change(s); /* even where there is nothing, that is worth a model */
 	else if (s->listing_found && !s->listing_announced && s->events == s->listing_events)
@@ -515,6 +516,14 @@ void session_wakeup(struct session *s)
 bool session_is_listed(const struct session *s)
 {
 	return s->listed;
+}
+
+bool session_ended_listing(struct session *s)
+{
+	bool ended = s->listing_ended;
+
+	s->listing_ended = false;
+	return ended;
 }
 
 struct model *session_take(struct session *s)

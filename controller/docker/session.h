@@ -40,6 +40,7 @@ int session_turn(struct session *s, int ms, struct error *err);
 void session_wakeup(struct session *s); /* ends a wait of session_turn(); from any thread */
 
 bool session_is_listed(const struct session *s); /* the first full listing is complete */
+bool session_ended_listing(struct session *s);	 /* one did since this was asked last */
 /* Begins a full listing, or another one at the end of that which is under way. */
 void session_list(struct session *s);
 /* A model of what is known, where that has changed since the last one and is listed; else NULL. */

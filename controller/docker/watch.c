@@ -171,6 +171,8 @@ static int drive(struct docker *d, struct session *s, const struct counters *bef
 		if (!listed)
 			continue;
 		set_state(d, DOCKER_CONNECTED, session_trouble(s));
+		if (session_ended_listing(s))
+			notify(d);
 		if (take_relist(d) || now_ms() >= due) {
 			session_list(s);
 			due = now_ms() + interval;

@@ -146,7 +146,7 @@ void daemon_bridge_filter(struct daemon *d)
 	restrict_learning(d);
 	pace_done(&d->filter_pace, loop_now());
 	/* Writers that no watch sees: those of a container's own /proc, and of a module that came late. */
-	loop_timer_set(&d->filter_timer, LOOK_MS);
+	loop_timer_set_loose(&d->filter_timer, LOOK_MS);
 }
 
 void daemon_filter_ready(void *data, short revents)

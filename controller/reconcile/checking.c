@@ -131,7 +131,7 @@ static void schedule(struct daemon *d)
 	if (c->wanted && !c->checker)
 		loop_timer_hasten(&c->due, rest > DEBOUNCE_MS ? rest : DEBOUNCE_MS);
 	else if (!c->due.due)
-		loop_timer_set(&c->due, EVERY_MS);
+		loop_timer_set_loose(&c->due, EVERY_MS);
 }
 
 static void close_checker(struct daemon *d)

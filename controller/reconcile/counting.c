@@ -29,7 +29,7 @@ void daemon_count_open(struct daemon *d)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	int r = last_hits_load(d->state_folder, &d->counting.last, &err);
 
-	loop_timer_set(&d->counting.read_timer, READ_MS);
+	loop_timer_set_loose(&d->counting.read_timer, READ_MS);
 	if (r == -ENOENT)
 		keep(d, false);
 	else if (r < 0)
@@ -41,7 +41,7 @@ void daemon_count_due(void *data)
 {
 	struct daemon *d = data;
 
-	loop_timer_set(&d->counting.read_timer, READ_MS);
+	loop_timer_set_loose(&d->counting.read_timer, READ_MS);
 	daemon_learn_tick(d);
 	if (d->world.settings && d->world.settings->counters && !d->skeleton)
 		daemon_scrape_read(d);

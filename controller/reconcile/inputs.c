@@ -475,8 +475,9 @@ void daemon_docker_ready(void *data, short revents)
 	else if (s.error && !d->world.model)
 		loop_timer_set(&d->engine_timer, 0);
 	docker_status_done(&s);
-	if (d->world.compiled)
-		daemon_bridge_filter(d);
+	/* Taking a model looks, too. */
+	if (!m && d->world.compiled)
+		daemon_filter_due(d);
 }
 
 /* ---- the host ---- */

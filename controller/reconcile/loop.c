@@ -70,14 +70,19 @@ void loop_remove_timer(struct loop *l, struct loop_timer *t)
 void loop_timer_set(struct loop_timer *t, uint64_t ms)
 {
 	t->due = loop_now() + ms;
+	t->loose = 0;
+}
+
+void loop_timer_set_loose(struct loop_timer *t, uint64_t ms)
+{
+	loop_timer_set(t, ms + ms / 5);
+	t->loose = t->due - ms / 5 - ms / 10;
 }
 
 void loop_timer_hasten(struct loop_timer *t, uint64_t ms)
 {
-	uint64_t due = loop_now() + ms;
-
-	if (!t->due || t->due > due)
-		t->due = due;
+	if (!t->due || t->due > loop_now() + ms)
+		loop_timer_set(t, ms);
 }
 
 void loop_timer_clear(struct loop_timer *t)
@@ -101,6 +106,11 @@ static int time_left(const struct loop *l)
 	return next - now > INT_MAX ? INT_MAX : (int)(next - now);
 }
 
+static bool is_due(const struct loop_timer *t, uint64_t now)
+{
+	return t->due && (t->due <= now || (t->loose && t->loose <= now));
+}
+
 static void serve_timers(struct loop *l)
 {
 	struct loop_timer *timers[LOOP_TIMERS_MAX];
@@ -114,7 +124,7 @@ static void serve_timers(struct loop *l)
 
 		if (position((void *const *)l->timers, l->ntimers, t) == l->ntimers)
 			continue;
-		if (!t->due || t->due > now)
+		if (!is_due(t, now))
 			continue;
 		t->due = 0;
 		t->expired(t->data);

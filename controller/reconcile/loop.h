@@ -24,6 +24,8 @@ struct loop_source {
 
 struct loop_timer {
 	uint64_t due; /* in ms of CLOCK_MONOTONIC; 0: not armed */
+	uint64_t
+		loose; /* likewise: from then on, where the loop wakes for anything else; 0: not before */
 	void (*expired)(void *data);
 	void *data;
 };
@@ -47,6 +49,9 @@ bool loop_add_timer(struct loop *l, struct loop_timer *t);
 void loop_remove_timer(struct loop *l, struct loop_timer *t);
 
 void loop_timer_set(struct loop_timer *t, uint64_t ms); /* from now; replaces an earlier time */
+/* In about MS: with whatever wakes the loop from nine tenths of it on, by itself at twelve tenths. What is done again and again
+ * while nothing happens wakes an idle daemon together with the engine's listing so, not besides. */
+void loop_timer_set_loose(struct loop_timer *t, uint64_t ms);
 /* Keeps the sooner of the two, where it is armed already. */
 void loop_timer_hasten(struct loop_timer *t, uint64_t ms);
 void loop_timer_clear(struct loop_timer *t);

@@ -51,7 +51,8 @@ void docker_stop(struct docker *d); /* ends the thread; NULL is fine */
 /* Lists again now what the next listing would find. */
 void docker_relist(struct docker *d);
 
-int docker_fd(const struct docker *d); /* readable when there is a new model or a new state */
+/* Readable when there is a new model or a new state, and at the end of each listing. */
+int docker_fd(const struct docker *d);
 /* Takes the newest model that was not taken before (then the caller's, without interfaces), else NULL;
  * clears the fd. */
 struct model *docker_take(struct docker *d);

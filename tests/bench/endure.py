@@ -14,6 +14,7 @@ from engine import container_event, network_event
 from figures import Figure, Size
 from place import DIES_WITH_US
 from reaction import replay_binary
+from tracing import TRACES
 
 PLACES = 40  # that containers of a soak come to and go from
 LIMITS = {100: 4.0, 1000: 6.0, 10_000: 16.0}
@@ -104,13 +105,33 @@ def live_and_die(crowd: Crowd, addresses: list[str], done: int) -> int:
     return 2 * len(addresses)
 
 
-def switches(pid: int) -> int:
-    """How often any of its threads went to sleep by itself."""
-    found = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/status"):
-        m = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", path.read_text(), re.M)
-        found += int(m[1]) if m else 0
-    return found
+class Waits:
+    """`with Waits(pid) as w: …`: how often any of its threads waited for something, and how often the wait ended because its
+    time was over."""
+
+    CALLS = ("poll", "ppoll", "epoll_wait", "select", "pselect6", "futex", "nanosleep", "clock_nanosleep", "restart_syscall")
+    SHORT = 0.001  # s; what is shorter did not wait, or for another thread's word
+
+    def __init__(self, pid: int, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.pid, self.file = pid, folder / "waits"
+        self.ended = self.by_time = 0
+
+    def __enter__(self) -> Waits:
+        argv = ["strace", "-f", "-T", "-e", "trace=" + ",".join(self.CALLS), "-o", str(self.file), "-p", str(self.pid)]
+        self.tracer = subprocess.Popen([*DIES_WITH_US, *argv], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Waits that are interrupted go on, which is its first line.
+        assert eventually(lambda: self.file.exists() and self.file.stat().st_size > 0, 10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tracer.terminate()
+        self.tracer.wait(timeout=30)
+        for line in self.file.read_text().splitlines():
+            m = re.search(r" = (.*) <([\d.]+)>$", line)
+            if m and float(m[2]) >= self.SHORT:
+                self.ended += 1
+                self.by_time += "Timeout" in m[1] or "ETIMEDOUT" in m[1] or ("nanosleep" in line and m[1] == "0")
 
 
 def idle(size: Size) -> list[Figure]:
@@ -119,16 +140,18 @@ def idle(size: Size) -> list[Figure]:
         crowd.start()
         time.sleep(3 if size.smoke else IDLE_AFTER)
         assert crowd.process
-        pid, cpu, woke = crowd.process.pid, crowd.cpu_ns(), switches(crowd.process.pid)
-        asked, began = crowd.engine.asked(), time.monotonic()
-        time.sleep(seconds)
-        passed = time.monotonic() - began
-        woken, computed = switches(pid) - woke, (crowd.cpu_ns() - cpu) / 1e9
+        with Waits(crowd.process.pid, crowd.folder / TRACES) as waits:
+            asked, cpu, began = crowd.engine.asked(), crowd.cpu_ns(), time.monotonic()
+            time.sleep(seconds)
+            passed, computed = time.monotonic() - began, (crowd.cpu_ns() - cpu) / 1e9
+        requests = crowd.engine.asked() - asked
         crowd.assert_right()  # it sleeps, and is not dead
-    counts = {"wake-ups": woken, "seconds": round(passed), "requests": crowd.engine.asked() - asked}
+    counts = {"seconds": round(passed), "requests": requests}
+    name = f"idle, {crowd.total} containers"
     return [
-        Figure(f"idle, {crowd.total} containers: wake-ups a minute", "", [60 * woken / passed], 1, counts),
-        Figure(f"idle, {crowd.total} containers: CPU", "%", [100 * computed / passed], 0.049),
+        Figure(f"{name}: wake-ups a minute", "", [60 * waits.ended / passed], 1, counts),
+        Figure(f"{name}: of them by the clock", "", [60 * waits.by_time / passed], 1),
+        Figure(f"{name}: CPU", "%", [100 * computed / passed], 0.049),
     ]
 
 

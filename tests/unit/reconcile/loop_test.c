@@ -126,10 +126,45 @@ static void test_there_is_an_end_to_it(void **state)
 	assert_false(loop_add(&l, &s[LOOP_SOURCES_MAX]));
 }
 
+/* What else wakes the loop serves it, once most of its time is over. */
+static void test_a_loose_timer_goes_along(void **state)
+{
+	struct loop l = {.stop = false};
+	int expired = 0, ends[2];
+	struct seen s = {.loop = &l};
+	struct loop_source source = {.events = POLLIN, .ready = count_ready, .data = &s};
+	struct loop_timer t = {.expired = count_expired, .data = &expired};
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	source.fd = s.fd = ends[0];
+	assert_true(loop_add(&l, &source));
+	assert_true(loop_add_timer(&l, &t));
+	loop_timer_set_loose(&t, 300000);
+	assert_int_equal(t.due - t.loose, 90000);
+	assert_in_range(t.due - loop_now(), 300001, 360000);
+	assert_int_equal(write(ends[1], "xx", 2), 2);
+	assert_int_equal(loop_turn(&l, NULL), 0);
+	assert_int_equal(expired, 0);
+	t.loose = loop_now();
+	assert_int_equal(loop_turn(&l, NULL), 0);
+	assert_int_equal(s.calls, 2);
+	assert_int_equal(expired, 1);
+	/* Armed again, it is as any other. */
+	loop_timer_set_loose(&t, 300000);
+	loop_timer_hasten(&t, 200000);
+	assert_int_equal(t.loose, 0);
+	loop_remove_timer(&l, &t);
+	loop_remove(&l, &source);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_serves_what_is_ready),
+		cmocka_unit_test(test_a_loose_timer_goes_along),
 		cmocka_unit_test(test_a_callback_may_remove_another_source),
 		cmocka_unit_test(test_a_timer_expires_once),
 		cmocka_unit_test(test_the_sooner_time_stays),

@@ -38,8 +38,7 @@ static void note_bridge(struct daemon *d, bool was_missing)
 
 	if (!why)
 		return;
-	/* Also where nothing else asks for a look now and then. */
-	loop_timer_hasten(&d->filter_timer, LATER_MS);
+	loop_timer_hasten(&d->bridge_timer, LATER_MS);
 	if (!was_missing)
 		log_line(LOG_LEVEL_ERROR, "tagged frames are not governed", "table",
 			 "bridge " QUAYWALL_TABLE, "cause", why, NULL);
@@ -141,6 +140,14 @@ void daemon_apply_due(void *data)
 	log_line(LOG_LEVEL_INFO, "the kernel took the rules", NULL);
 	daemon_bridge_filter(d);
 	daemon_ready(d);
+}
+
+void daemon_bridge_due(void *data)
+{
+	struct daemon *d = data;
+
+	if (d->kernel.bridge_error)
+		daemon_apply_due(d);
 }
 
 /* ---- beginning and end ---- */

@@ -165,6 +165,4 @@ void daemon_filter_due(void *data)
 
 	host_bridge_filter_dispatch(d->host);
 	daemon_bridge_filter(d);
-	if (d->kernel.bridge_error && d->world.compiled && !d->suspended)
-		daemon_apply_due(d);
 }

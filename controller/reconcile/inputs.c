@@ -475,9 +475,9 @@ void daemon_docker_ready(void *data, short revents)
 	else if (s.error && !d->world.model)
 		loop_timer_set(&d->engine_timer, 0);
 	docker_status_done(&s);
-	/* Taking a model looks, too. */
-	if (!m && d->world.compiled)
-		daemon_filter_due(d);
+	/* Each listing looks, and each model, also one that had to wait or that the kernel did not take. */
+	if (d->world.compiled)
+		daemon_bridge_filter(d);
 }
 
 /* ---- the host ---- */

@@ -85,6 +85,7 @@ static void add_timers(struct daemon *d)
 	add_timer(d, &d->ports_timer, daemon_ports_due);
 	add_timer(d, &d->waiting_timer, daemon_waiting_due);
 	add_timer(d, &d->filter_timer, daemon_filter_due);
+	add_timer(d, &d->bridge_timer, daemon_bridge_due);
 	add_timer(d, &d->seen.retry, daemon_seen_due);
 	add_timer(d, &d->seen.left_out.timer, daemon_left_out_due);
 	add_timer(d, &d->accepted.due, daemon_accepted_due);

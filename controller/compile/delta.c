@@ -37,11 +37,6 @@ static int compare_ids(const char *a, const char *b)
 
 /* ---- containers ---- */
 
-static bool same_container(const struct model_container *a, const struct model_container *b)
-{
-	return a->id == b->id || model_same_container(a, b);
-}
-
 static void match_containers(struct delta *d)
 {
 	const struct model *was = d->was, *is = d->is;
@@ -53,7 +48,7 @@ static void match_containers(struct delta *d)
 				    ? -1
 				    : compare_ids(was->containers[i].id, is->containers[n].id);
 
-		if (order == 0 && same_container(&was->containers[i], &is->containers[n])) {
+		if (order == 0 && model_same_container(&was->containers[i], &is->containers[n])) {
 			d->containers[i++] = n++;
 			continue;
 		}
@@ -75,7 +70,7 @@ static bool same_end(const struct delta *d, size_t i, size_t n)
 
 	return a->network == b->network && container == b->container &&
 	       (container != MODEL_NONE || a->container == MODEL_NONE) &&
-	       (a->id == b->id || model_same_endpoint(a, b)) && !strcmp(a->port, b->port);
+	       model_same_endpoint(a, b) && !strcmp(a->port, b->port);
 }
 
 static void match_endpoints(struct delta *d)

@@ -95,18 +95,17 @@ struct daemon {
 	char *not_in_force;	     /* why what the files say is not */
 
 	/* when to do again what is not to be done at once */
-	struct loop_timer reload_timer;	 /* files changed: debounced */
-	struct loop_timer apply_timer;	 /* the kernel refused: with backoff */
-	struct loop_timer host_timer;	 /* interfaces changed: debounced */
-	struct loop_timer cut_timer;	 /* flows are to be looked through */
-	struct loop_timer drift_timer;	 /* somebody changed our table */
-	struct loop_timer tell_timer;	 /* and it was not told each time */
-	struct loop_timer engine_timer;	 /* the engine has had its chance to answer first */
-	struct loop_timer ports_timer;	 /* ports that were not found are looked for again */
-	struct loop_timer waiting_timer; /* `waiting` gets its second look */
-	struct loop_timer filter_timer;	 /* br_netfilter's switches are to be looked at again */
-	struct loop_timer
-		bridge_timer; /* the bridge table, which the kernel refused, is to be tried again */
+	struct loop_timer reload_timer;	  /* files changed: debounced */
+	struct loop_timer apply_timer;	  /* the kernel refused: with backoff */
+	struct loop_timer host_timer;	  /* interfaces changed: debounced */
+	struct loop_timer cut_timer;	  /* flows are to be looked through */
+	struct loop_timer drift_timer;	  /* somebody changed our table */
+	struct loop_timer tell_timer;	  /* and it was not told each time */
+	struct loop_timer engine_timer;	  /* the engine has had its chance to answer first */
+	struct loop_timer ports_timer;	  /* ports that were not found are looked for again */
+	struct loop_timer waiting_timer;  /* `waiting` gets its second look */
+	struct loop_timer filter_timer;	  /* br_netfilter's switches are to be looked at again */
+	struct loop_timer bridge_timer;	  /* the bridge table, which was refused, is tried again */
 	struct loop_timer watchdog_timer; /* the service manager's */
 	uint64_t watchdog_ms;
 	uint64_t apply_backoff; /* ms; 0 after a success */

@@ -23,9 +23,8 @@ struct loop_source {
 };
 
 struct loop_timer {
-	uint64_t due; /* in ms of CLOCK_MONOTONIC; 0: not armed */
-	uint64_t
-		loose; /* likewise: from then on, where the loop wakes for anything else; 0: not before */
+	uint64_t due;	/* in ms of CLOCK_MONOTONIC; 0: not armed */
+	uint64_t loose; /* likewise: from then on with what else wakes the loop; 0: not before */
 	void (*expired)(void *data);
 	void *data;
 };

@@ -68,8 +68,7 @@ static json_t *request_graph(struct daemon *d, const json_t *request)
 		return refusal(QUAYWALL_UNREACHABLE, "the engine has not been listed yet");
 	if (reconcile_graph(d->world.compiled, d->world.model, &q, &answer, &err) < 0)
 		return refusal(QUAYWALL_USAGE, error_text(&err));
-	if (d->learning.table)
-		reconcile_graph_traffic(answer, d->world.compiled, d->learning.table);
+	reconcile_graph_traffic(answer, d->world.compiled, d->learning.table);
 	return result(QUAYWALL_FINE, answer);
 }
 

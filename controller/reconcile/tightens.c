@@ -50,12 +50,14 @@ static bool all_of(const struct ruleset_change *change, const struct ranges *lef
 	return true;
 }
 
+struct move {
+	enum ruleset_change_kind kind;
+	const void *what;
+};
+
 /* The chains that go, and the sets and chains that come, to be asked for by each change: sorted. */
 struct moves {
-	struct move {
-		enum ruleset_change_kind kind;
-		const void *what;
-	} * items;
+	struct move *items;
 	size_t len, cap;
 };
 

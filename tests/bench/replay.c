@@ -105,9 +105,11 @@ static void make_room(struct mnl_socket *s, size_t len)
 		fail("no room to send");
 }
 
+/* For no time at all sleeping would take some 50 us. */
 static void rest(long ms)
 {
-	nanosleep(&(struct timespec) {ms / 1000, ms % 1000 * 1000000}, NULL);
+	if (ms > 0)
+		nanosleep(&(struct timespec) {ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
 static void replay(struct mnl_socket *s, long times, const struct batch *come,

@@ -77,6 +77,7 @@ static void begin(void)
 	if (docker_snapshot_read(snapshot, strlen(snapshot), &d.world.model, NULL) < 0)
 		abort();
 	d.world.compiled = compile_new(d.world.settings, d.world.policies, d.world.model, &p);
+	d.learning.table = learn_table_new(LEARNING_PAIRS);
 	d.control = (struct control) {.loop = &d.loop, .answer = answer, .data = &d};
 	snprintf(path, sizeof(path), "/tmp/quaywall-fuzz-XXXXXX");
 	if (!mkdtemp(path) || !d.world.compiled)

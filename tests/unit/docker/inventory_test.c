@@ -150,6 +150,14 @@ static void test_identity_waits_for_the_image(void **state)
 	assert_true(inventory_put_image(v, "sha256:aa", NULL, 0, 1));
 	endpoints_are(v, "e1=db");
 	assert_false(inventory_put_image(v, "sha256:aa", NULL, 0, 2));
+	/* The image is forgotten with its last container, which may come back. */
+	assert_true(inventory_drop_container(v, "c1", 3));
+	inventory_prune_images(v);
+	assert_int_equal(documents_containers("c", text, strlen(text), &m, NULL), 0);
+	inventory_put_containers(v, m, 4);
+	endpoints_are(v, "e1=?");
+	inventory_put_image(v, "sha256:aa", NULL, 0, 5);
+	endpoints_are(v, "e1=db");
 }
 
 static void add_text(void *data, const char *id)

@@ -759,6 +759,24 @@ static bool listed_again(struct bed *b)
 	return fake_asked(b->fake, "/containers/json") >= 2;
 }
 
+/* Whoever looks at something once a minute does it then. */
+static void test_the_end_of_a_listing_is_told(void **state)
+{
+	struct bed *b = *state;
+	struct pollfd p = {.events = POLLIN};
+
+	start(b);
+	wait_until(b, is_connected);
+	p.fd = docker_fd(b->docker);
+	/* What else was told of the first one. */
+	while (poll(&p, 1, 1000) > 0)
+		model_free(docker_take(b->docker));
+	docker_relist(b->docker);
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	assert_null(docker_take(b->docker));
+	assert_true(listed_again(b));
+}
+
 static void test_event_too_long(void **state)
 {
 	struct bed *b = *state;
@@ -814,6 +832,7 @@ int main(void)
 		T(test_listing_repairs),
 		T(test_listing_drops_nothing),
 		T(test_stream_is_drained_while_an_answer_hangs),
+		T(test_the_end_of_a_listing_is_told),
 		T(test_event_too_long),
 		cmocka_unit_test(test_wrong_options),
 	};

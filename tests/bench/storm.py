@@ -23,7 +23,8 @@ def tempest(*sizes: int) -> Any:
 
 def beside(told: dict[str, Any], way: str, name: str) -> Figure:
     seconds = told["seconds"][way]
-    return Figure(name, "x", ratios(seconds["with"], seconds["without"]), 1.02, medians(seconds))
+    counts = medians(seconds) | {"networks kept": told["kept"]}
+    return Figure(name, "x", ratios(seconds["with"], seconds["without"]), 1.02, counts)
 
 
 def missed(told: dict[str, Any], name: str) -> Figure:

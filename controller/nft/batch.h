@@ -9,9 +9,9 @@
 
 #include "internal.h"
 
-/* Room that batch_message() leaves behind a header: more than the longest attribute, and so than any
- * message that we build. */
-#define BATCH_ROOM 131072
+/* Room that batch_message() leaves behind a header: the longest attribute and the names beside it are more than any
+ * message that we build. All of it is zeroed. */
+#define BATCH_ROOM 66560
 
 /* What a message is about. All may be none. */
 struct origin {

@@ -86,11 +86,7 @@ static void add_to_map(const struct map_kind *kind, struct ruleset_set *map, con
 	map_add(map, &first, &last, target ? VERDICT_GOTO : VERDICT_RETURN, target, comment);
 }
 
-/*
- * An address that two endpoints of one bridge show is changing owners: the engine gave it away before the
- * old one's end was read. Until that is settled it is nobody's.
- */
-static bool is_contested(const struct compiled *c, size_t endpoint, const struct addr *a)
+bool addr_is_contested(const struct compiled *c, size_t endpoint, const struct addr *a)
 {
 	const struct model *m = c->model;
 	size_t network = m->endpoints[endpoint].network;
@@ -181,7 +177,7 @@ static void write_endpoint(const struct writer *w, const struct endpoint_sets *s
 	size_t n = model_endpoint_addrs(e, addrs);
 
 	for (size_t a = 0; a < n; a++)
-		if (!is_contested(w->c, endpoint, &addrs[a]))
+		if (!addr_is_contested(w->c, endpoint, &addrs[a]))
 			write_address(sets, t, &addrs[a], m->networks[e->network].bridge, comment);
 }
 
@@ -244,6 +240,8 @@ static void write_self_pairs(const struct writer *w, size_t from, size_t to)
 	size_t nb = model_endpoint_addrs(&m->endpoints[to], b);
 
 	for (size_t i = 0; i < na; i++) {
+		if (addr_is_contested(w->c, from, &a[i]))
+			continue;
 		for (size_t n = 0; n < nb; n++) {
 			struct key k = {.len = 0};
 

@@ -201,6 +201,8 @@ static void add_exceptions(const struct writer *w, const struct maps *exceptions
 		for (size_t a = 0; a < n; a++) {
 			enum flow_verdict v;
 
+			if (addr_is_contested(w->c, from.endpoint, &addrs[a]))
+				continue;
 			from.addr = addrs[a];
 			v = judge(w, p, &from, false);
 			if (v != base)

@@ -227,6 +227,10 @@ bool judges_errors(const struct compiled *c);
  * `addresses:` of policies on the right */
 struct ruleset_set *ends_set(const struct writer *w, int f, bool blocks);
 
+/* An address that two endpoints of one bridge show is changing owners: the engine gave it away before the
+ * old one's end was read. Until that is settled it is nobody's. */
+bool addr_is_contested(const struct compiled *c, size_t endpoint, const struct addr *a);
+
 /* Whose element it is, for who reads the table; the caller frees. */
 char *endpoint_comment(const struct model *m, const struct model_endpoint *e);
 

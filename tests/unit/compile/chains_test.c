@@ -101,6 +101,20 @@ static void test_an_address_with_two_owners_is_nobodys(void **state)
 	assert_has(text, "\"br-2\" . 172.19.0.3 ");
 }
 
+/* It reaches no port as the container that publishes it. */
+static void test_who_has_the_address_of_a_publisher_is_not_it(void **state)
+{
+	CLEANUP_FREE char *snapshot = mem_strdup(case_shop);
+	CLEANUP_FREE char *text = NULL;
+
+	(void)state;
+	memcpy(strstr(snapshot, "172.19.0.5"), "172.19.0.2", 10);
+	text = compiled_text(NULL, shop_web, snapshot);
+	assert_lacks(text, "\"br-2\" . 172.19.0.2 ");
+	assert_has(text, "\"br-1\" . 172.18.0.2 . 172.19.0.2");
+	assert_has(text, "\"br-1\" . 172.18.0.2 . tcp . 443 : return");
+}
+
 static void test_an_endpoint_without_a_container_is_unknown(void **state)
 {
 	CLEANUP_FREE char *snapshot = mem_strdup(case_shop);
@@ -300,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_compiling_twice_gives_the_same),
 		cmocka_unit_test(test_consent_needs_both_ends),
 		cmocka_unit_test(test_an_address_with_two_owners_is_nobodys),
+		cmocka_unit_test(test_who_has_the_address_of_a_publisher_is_not_it),
 		cmocka_unit_test(test_an_endpoint_without_a_container_is_unknown),
 		cmocka_unit_test(test_the_unknown_get_no_answer),
 		cmocka_unit_test(test_nothing_is_refused_while_only_audit_could),

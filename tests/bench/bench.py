@@ -38,6 +38,7 @@ from bed import Bed, container  # noqa: E402
 from engine import network_event  # noqa: E402
 from figures import FULL, SMOKE, Figure, Size  # noqa: E402
 from place import DIES_WITH_US, eventually  # noqa: E402
+from programs import offer, refused, run_on, sent_by  # noqa: E402
 
 DB = "172.18.0.2"
 # UDP from web to db passes; TCP, and UDP the other way, do not.
@@ -55,15 +56,11 @@ class Measured:
         bed.start()
         assert bed.process
         self.cpus = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(bed.process.pid, {self.cpus[0]})
+        run_on(bed.process.pid, {self.cpus[0]})
 
     def offer(self, rate: int, seconds: float, port: int, *how: str) -> subprocess.Popen[str]:
-        argv = [str(Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / "bench_offer")]
-        argv += [str(rate), str(seconds), DB, str(port), *how]
-        own = ["taskset", "--cpu-list", str(self.cpus[-1])]
-        return subprocess.Popen(
-            [*DIES_WITH_US, *self.bed.places[1].argv(*own, *argv)], stdout=subprocess.PIPE, text=True
-        )
+        argv = (str(rate), str(seconds), DB, str(port), *how)
+        return offer(self.bed.places[1], *argv, cpu=self.cpus[-1])
 
     def share(self, work: Callable[[], None]) -> float:
         """Of one CPU, in per cent, while WORK goes on."""
@@ -75,18 +72,9 @@ class Measured:
         found: dict[str, Any] = json.loads(self.bed.daemon.ask(b'{"verb": "status"}\n'))["result"]
         return found
 
-    def refused(self) -> int:
-        """Packets that came to the chain that refuses."""
-        text = self.bed.space.run("nft", "list", "chain", "inet", "quaywall", "refuse")
-        found = re.search(r"counter packets (\d+)", text)
-        assert found, text
-        return int(found[1])
-
-
-def sent_by(process: subprocess.Popen[str]) -> int:
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    return int(out)
+def assert_offered(sent: int, rate: int, size: Size) -> None:
+    """The load that the figure speaks of."""
+    assert sent > 0 and (size.smoke or sent >= 0.9 * rate * size.seconds), f"{sent} of {rate} a second were sent"
 
 
 def come(bed: Bed, number: int) -> str:
@@ -105,7 +93,7 @@ def flood_of_refusals(size: Size) -> list[Figure]:
     with Bed() as bed:
         m = Measured(bed, REFUSES)
         for r in range(2 * size.rounds):
-            before = m.refused()
+            before = refused(bed.space)
             process = m.offer(size.refused, size.seconds, 9)
             if r % 2 == 0:
                 shares.append(m.share(lambda: time.sleep(size.seconds)))
@@ -115,11 +103,13 @@ def flood_of_refusals(size: Size) -> list[Figure]:
                 number += 1
                 time.sleep(size.seconds / size.events)
             sent = sent_by(process)
+            assert_offered(sent, size.refused, size)
             offered += sent
-            arrived += m.refused() - before
+            arrived += refused(bed.space) - before
             assert eventually(lambda: all(f" . {a} " in bed.daemon.table() for a in addresses), 20), addresses
         status = m.status()
-    assert arrived >= offered > 0, f"{offered} were sent and {arrived} refused"
+    assert arrived >= offered, f"{offered} were sent and {arrived} refused"
+    assert status["log"]["packets"] > 0, "none was told"
     assert status["engine"]["lost"] == status["engine"]["repaired"] == 0, status["engine"]
     counts = {
         "packets refused": arrived,
@@ -128,7 +118,7 @@ def flood_of_refusals(size: Size) -> list[Figure]:
         "streams of them that broke": status["engine"]["lost"],
         "found by a listing alone": status["engine"]["repaired"],
     }
-    return [Figure("the daemon, at 100,000 refused packets a second", "%", shares, 2, counts)]
+    return [Figure(f"the daemon, at {size.refused:,} refused packets a second", "%", shares, 2, counts)]
 
 
 def flows_that_pass(size: Size) -> list[Figure]:
@@ -136,7 +126,7 @@ def flows_that_pass(size: Size) -> list[Figure]:
 
 
 def follow(size: Size, name: str, watch: list[str]) -> Figure:
-    """5,000 new flows a second, and as many that end."""
+    """New flows, and as many that end: of those of the last rounds the end is not waited for."""
     shares: list[float] = []
     offered = 0
     with Bed() as bed:
@@ -153,18 +143,22 @@ def follow(size: Size, name: str, watch: list[str]) -> Figure:
             for r in range(size.rounds):
                 process = m.offer(size.flows, size.seconds, 1024 + r, "flows")
                 shares.append(m.share(lambda: time.sleep(size.seconds)))
-                offered += sent_by(process)
+                sent = sent_by(process)
+                assert_offered(sent, size.flows, size)
+                offered += sent
             told = lambda: m.status()["flows"]  # noqa: E731
             # What is lost and ended before it was looked for stays unseen.
             assert eventually(
                 lambda: told()["begun"] + told()["not_judged"] >= offered * (0.95 if told()["losses"] else 1), 30
             ), told()
+            assert size.smoke or told()["ended"] > offered / 2, told()
+            assert not watcher or watcher.poll() is None and (size.smoke or told()["not_told"]), told()
         finally:
             if watcher:
                 watcher.kill()
                 watcher.wait()
         counts = {k: v for k, v in m.status()["flows"].items() if k not in ("followed", "error")}
-    return Figure(f"the daemon, at 5,000 new flows a second, {name}", "%", shares, 10, {"flows": offered} | counts)
+    return Figure(f"the daemon, at {size.flows:,} new flows a second, {name}", "%", shares, 10, {"flows": offered} | counts)
 
 
 BENCHMARKS: dict[str, Callable[[Size], list[Figure]]] = {
@@ -175,6 +169,18 @@ for module in (plane, reaction, load, endure, elements, lossless, dip, storm, pa
     BENCHMARKS |= module.BENCHMARKS
 
 
+def processor() -> str:
+    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return found[1] if found else platform.machine()
+
+
+def build_type() -> str:
+    """As meson notes it."""
+    options = json.loads((Path(os.environ["QUAYWALL_BUILD"]) / "meson-info" / "intro-buildoptions.json").read_text())
+    found = {o["name"]: o["value"] for o in options}
+    return f"{found['buildtype']}, -O{found['optimization']}, sanitizers: {found['b_sanitize'] or 'none'}"
+
+
 @dataclass
 class Report:
     """What --json writes, anew after each benchmark: a run of all of them takes long."""
@@ -182,6 +188,8 @@ class Report:
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S"))
     kernel: str = field(default_factory=lambda: platform.release())
     cpus: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    processor: str = field(default_factory=lambda: processor())
+    build: str = field(default_factory=lambda: build_type())
     small: bool = False
     seconds: dict[str, float] = field(default_factory=dict)  # that each benchmark took
     failed: dict[str, str] = field(default_factory=dict)  # why there are no figures of it
@@ -224,6 +232,8 @@ def main() -> int:
         parser.error(f"no benchmark is called {', '.join(unknown)}")
     size = replace(SMOKE if options.smoke else FULL, keep=options.keep)
     report = Report(small=options.smoke)
+    if "sanitizers: none" not in report.build and not options.smoke:
+        parser.error(f"figures are of a build that users have, not of this one ({report.build})")
     held = True
     for name in options.names or BENCHMARKS:
         held &= run(name, size, report)

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Callable
 
 from bed import endpoint, eventually
-from crowd import Crowd, quiet_folder
+from crowd import Crowd
 from engine import container_event, network_event
 from figures import Figure, Size
 from place import DIES_WITH_US
-from reaction import replay_binary
+from programs import program
 from tracing import TRACES
 
 PLACES = 40  # that containers of a soak come to and go from
 LIMITS = {100: 4.0, 1000: 6.0, 10_000: 16.0}
 IDLE_AFTER = 15  # s; by then the checks are done, and rest
+AT_REST = 65  # s; a minute's listing, behind which what is free is given back, is over
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -31,7 +32,7 @@ def memory(pid: int) -> tuple[float, float]:
 
 def bare() -> tuple[float, float]:
     """A process that has libmnl and a socket."""
-    process = subprocess.Popen([*DIES_WITH_US, replay_binary(), "1"], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([*DIES_WITH_US, program("bench_replay"), "1"], stdin=subprocess.DEVNULL)
     try:
         assert eventually(lambda: "bench_replay" in Path(f"/proc/{process.pid}/comm").read_text(), 10)
         time.sleep(0.3)
@@ -68,14 +69,13 @@ def soak(size: Size) -> list[Figure]:
         crowd.start()
         begin, events = 0.0, 0
         samples = []
+        assert crowd.process
         while events < total:
             events += live_and_die(crowd, addresses, events)
-            assert crowd.process
             samples.append(memory(crowd.process.pid)[1])
-            if events <= warm or not begin:
-                begin = samples[-1]
-        time.sleep(2 if size.smoke else IDLE_AFTER)
-        end = memory(crowd.process.pid)[1]
+            if events >= warm and not begin:
+                begin = at_rest(crowd, size)
+        end = at_rest(crowd, size)
         status = crowd.engine_status()
         assert not any(crowd.knows(a) for a in addresses), "one that died is still there"
         crowd.assert_right()
@@ -83,6 +83,12 @@ def soak(size: Size) -> list[Figure]:
     counts = {"events": events, "MiB after warming up": round(begin, 2), "at the end": round(end, 2)}
     counts["most"] = round(max(samples), 2)
     return [Figure(f"private memory after {total:,} container events / after {warm:,}", "x", [end / begin], 1.02, counts)]
+
+
+def at_rest(crowd: Crowd, size: Size) -> float:
+    time.sleep(2 if size.smoke else AT_REST)
+    assert crowd.process
+    return memory(crowd.process.pid)[1]
 
 
 def live_and_die(crowd: Crowd, addresses: list[str], done: int) -> int:
@@ -136,7 +142,7 @@ class Waits:
 
 def idle(size: Size) -> list[Figure]:
     seconds = 4 if size.smoke else 600
-    with quiet_folder(), Crowd(20 if size.smoke else 100) as crowd:
+    with Crowd(20 if size.smoke else 100) as crowd:
         crowd.start()
         time.sleep(3 if size.smoke else IDLE_AFTER)
         assert crowd.process
@@ -146,6 +152,7 @@ def idle(size: Size) -> list[Figure]:
             passed, computed = time.monotonic() - began, (crowd.cpu_ns() - cpu) / 1e9
         requests = crowd.engine.asked() - asked
         crowd.assert_right()  # it sleeps, and is not dead
+    assert size.smoke or requests >= passed // 60, f"{requests} requests: it did not list"
     counts = {"seconds": round(passed), "requests": requests}
     name = f"idle, {crowd.total} containers"
     return [

@@ -97,5 +97,10 @@ def ratios(over: list[float], under: list[float]) -> list[float]:
     return [a / b for a, b in zip(over, under)]
 
 
+def median(values: list[float]) -> float:
+    """To be told beside a figure."""
+    return round(statistics.median(values), 1)
+
+
 def medians(found: dict[str, list[float]]) -> dict[str, float]:
-    return {name: round(statistics.median(values), 1) for name, values in found.items()}
+    return {name: median(values) for name, values in found.items()}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, TypeVar
 
 from place import DIES_WITH_US, Daemon, Namespace, eventually
+from programs import program
 
 HERE = Path(__file__).resolve().parent
 WEB, DB, OUTSIDE, HOST = "172.18.0.3", "172.19.0.2", "192.0.2.9", "192.0.2.1"
@@ -181,8 +182,7 @@ class Answering:
     """A program that is asked for so many at a time, and tells what each took, in nanoseconds. It has a CPU of its own."""
 
     def __init__(self, space: Namespace, name: str, *argv: str) -> None:
-        program = Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / name
-        own = space.argv("taskset", "--cpu-list", cpu(), str(program), *argv)
+        own = space.argv("taskset", "--cpu-list", cpu(), program(name), *argv)
         self.asked = 0
         self.process = subprocess.Popen(
             [*DIES_WITH_US, *own], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Callable
 
 from bed import eventually
 from crowd import IN_FRONT, POLICY, Crowd
-from figures import Figure, Size, ratios
+from figures import Figure, Size, median, ratios
 from place import DIES_WITH_US, Namespace
-from reaction import FAMILIES, replay_binary
+from programs import program
+from reaction import FAMILIES
 from tracing import STRACE, Netlink, Sent, read_trace
 
 PROBE = 1000  # bytes; what asks the kernel for something is shorter, and sets nothing
@@ -60,7 +60,7 @@ def record_start(crowd: Crowd) -> Sent:
     file, before = crowd.folder / "start", crowd.daemon.log_text().count(IN_FORCE)
     run = crowd.daemon.argv("run", "--policies", str(crowd.daemon.policies))
     with open(crowd.daemon.log, "ab") as log:
-        argv = [*DIES_WITH_US, *STRACE, "-o", str(file), *run]
+        argv = [*DIES_WITH_US, *STRACE, "-o", str(file), *DIES_WITH_US, *run]
         tracer = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     crowd.daemon.processes.append(tracer)
     assert eventually(lambda: crowd.daemon.log_text().count(IN_FORCE) > before, 300), crowd.daemon.log_text()[-3000:]
@@ -88,7 +88,7 @@ def bare(batches: list[Path]) -> tuple[float, float]:
     """The transactions sent at once to a kernel without rules: milliseconds, and those of the CPU."""
     space = Namespace()
     try:
-        first, second, cpu = space.run(replay_binary(), "1", *map(str, batches)).split()
+        first, second, cpu = space.run(program("bench_replay"), "1", *map(str, batches)).split()
         return (int(first) + int(second)) / 1e6, int(cpu) / 1e6
     finally:
         space.close()
@@ -118,10 +118,6 @@ def load(containers: int, projects: int, size: Size) -> tuple[list[Figure], floa
         Figure(f"{name}: time", "ms", [a for a, _ in rounds]),
         Figure(f"a line of a policy, {containers:,} x {projects:,}", "B", [float(change.bytes)], None, changed),
     ], change.bytes
-
-
-def median(values: list[float]) -> float:
-    return round(statistics.median(values), 1)
 
 
 def batch_size(batches: list[bytes]) -> int:

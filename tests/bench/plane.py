@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterator
 
 from answers import Answers
 from bed import eventually
-from crowd import Crowd, quiet_folder
+from crowd import Crowd
 from engine import Container
 from figures import Figure, Size, ratios
 from load import record_start, without_tables
@@ -27,6 +27,7 @@ CHECKS_BEGIN = 2.5  # s after a start; then they rest for 50 times as long as th
 QUIET = 0.4  # s, in which neither the daemon nor the engine does anything: then it is done
 LISTING_S = 60  # from one to the next
 TRIES = 8
+LARGE_ROUNDS = 3
 # What comes, beside containers of the services that are there: its name in figures, and what the engine tells of it.
 KINDS: dict[str, dict[str, Any]] = {
     "container": {},
@@ -34,6 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "container with a port": {"ports": [8080]},
 }
 Event = tuple[str, str]  # a kind, and "comes" or "goes"
+EVENTS: list[Event] = [(kind, way) for kind in KINDS for way in ("comes", "goes")]
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Stage:
         end = time.monotonic() + 600
         before, since = -1, time.monotonic()
         while time.monotonic() < since + QUIET and not self.answers.spoil:
-            now = self.crowd.cpu_ns(2)
+            now = self.crowd.cpu_ns_of(2)
             if now != before or self.answers.running:
                 before, since = now, time.monotonic()
             assert since < end, "the daemon does not rest"
@@ -127,9 +129,9 @@ def execute(keep: Path | None, stage: Stage, event: Event, work: Callable[[], No
     return True
 
 
-def each(stage: Stage, rounds: int, size: Size, measure: Callable[[Stage, Event, Callable[[], None]], bool]) -> None:
+def each(stage: Stage, rounds: int, measure: Callable[[Stage, Event, Callable[[], None]], bool]) -> None:
     """Twice an event of each kind that is measured, in each round: one that comes, and the same that goes."""
-    for kind in kinds(size):
+    for kind in KINDS:
         done = {"comes": 0, "goes": 0}
         for _ in range(rounds * TRIES):
             here: list[tuple[Container, str]] = []
@@ -143,19 +145,10 @@ def each(stage: Stage, rounds: int, size: Size, measure: Callable[[Stage, Event,
         assert min(done.values()) >= rounds, f"the checks were always in between: {done}"
 
 
-def kinds(size: Size) -> list[str]:
-    return list(KINDS)[: 1 if size.smoke else None]
-
-
-def events(size: Size) -> list[Event]:
-    return [(kind, way) for kind in kinds(size) for way in ("comes", "goes")]
-
-
 @contextlib.contextmanager
 def stages(size: Size) -> Iterator[list[Stage]]:
     """Ten containers, and the large number."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(quiet_folder())
         crowds = [stack.enter_context(Crowd(n)) for n in (FEW, size.endpoints if not size.smoke else 30)]
         yield [Stage(c, Answers(c)) for c in crowds]
 
@@ -170,12 +163,12 @@ def sends(size: Size) -> list[Figure]:
     def work(stage: Stage) -> None:
         stage.crowd.start()
         stage.rest()
-        each(stage, 1 if size.smoke else 3, size, send)
+        each(stage, size.rounds, send)
         stage.crowd.stop()
 
     with stages(size) as found:
-        figures = sent_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
-        return [*figures, rebuild(found[1], events(size)[0])]
+        figures = sent_figures(*side_by_side(found, work), f"{found[1].crowd.total:,}")
+        return [*figures, rebuild(found[1], EVENTS[0])]
 
 
 def rebuild(stage: Stage, event: Event) -> Figure:
@@ -190,22 +183,22 @@ def rebuild(stage: Stage, event: Event) -> Figure:
 
 def executes(size: Size) -> list[Figure]:
     """In a daemon that valgrind runs. The figures of one round and of the next are nearly the same, and a round of the large
-    one takes minutes."""
+    one takes minutes where the machine is busy."""
 
     def work(stage: Stage) -> None:
         start_counted(stage.crowd)
         stage.rest(CHECKS_BEGIN)
-        each(stage, 1 if size.smoke or stage.crowd.total > FEW else 3, size, functools.partial(execute, size.keep))
+        rounds = size.rounds if stage.crowd.total == FEW else min(size.rounds, LARGE_ROUNDS)
+        each(stage, rounds, functools.partial(execute, size.keep))
 
     with stages(size) as found:
-        return instruction_figures(events(size), *side_by_side(found, work), f"{found[1].crowd.total:,}")
+        return instruction_figures(*side_by_side(found, work), f"{found[1].crowd.total:,}")
 
 
-def instruction_figures(those: list[Event], few: Costs, many: Costs, large: str) -> list[Figure]:
+def instruction_figures(few: Costs, many: Costs, large: str) -> list[Figure]:
     figures = []
-    for event in those:
+    for event in EVENTS:
         a, b = statistics.median(many.instructions[event]), statistics.median(few.instructions[event])
-        assert min(a, b) > 100_000, (event, few, many)
         counts = {"at 10": int(b), f"at {large}": int(a), "the main thread's": int(statistics.median(many.own[event]))}
         name = f"instructions, {' that '.join(event)}, at {large}"
         figures.append(Figure(f"{name} / at 10", "x", [n / b for n in many.instructions[event]], 1.1))
@@ -213,9 +206,9 @@ def instruction_figures(those: list[Event], few: Costs, many: Costs, large: str)
     return figures
 
 
-def sent_figures(those: list[Event], few: Costs, many: Costs, large: str) -> list[Figure]:
+def sent_figures(few: Costs, many: Costs, large: str) -> list[Figure]:
     figures = []
-    for event in those:
+    for event in EVENTS:
         small, big = few.sent[event], many.sent[event]
         assert all(s.transactions for s in small + big), "an event without a transaction"
         assert not any(s.rule_dumps for s in small + big), "an event for which rules were read"

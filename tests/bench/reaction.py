@@ -4,7 +4,6 @@ ready and does nothing but send it, to the same tables in a namespace of its own
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import statistics
@@ -18,6 +17,7 @@ from bed import within
 from crowd import Crowd
 from figures import Figure, Size
 from place import Namespace
+from programs import program
 from tracing import STRACE, Netlink, took
 
 NETFILTER, NFT_GROUP = 12, 7
@@ -57,39 +57,37 @@ def scrape(crowd: Crowd) -> tuple[float, int]:
     return float(found[0]), int(float(found[1]))
 
 
-def replay_binary() -> str:
-    return str(Path(os.environ["QUAYWALL_BUILD"]) / "tests" / "bench" / "bench_replay")
-
-
 class Twin:
     """A copy of the tables, which nobody guards."""
 
     def __init__(self, crowd: Crowd) -> None:
         self.space = Namespace()
-        for family in FAMILIES:
-            text = crowd.space.run("nft", "list", "table", family, "quaywall")
-            text = re.sub(r"^\tflags [^;\n]*$", "", text, flags=re.M)
-            self.feed(text)
+        try:
+            for family in FAMILIES:
+                text = crowd.space.run("nft", "list", "table", family, "quaywall")
+                self.feed(re.sub(r"^\tflags [^;\n]*$", "", text, flags=re.M))
+        except BaseException:
+            self.close()
+            raise
 
     def feed(self, text: str) -> None:
         subprocess.run(self.space.argv("nft", "-f", "-"), input=text, text=True, check=True)
 
     def replay(self, times: int, come: Path, go: Path) -> list[tuple[float, float]]:
         """In microseconds, of each."""
-        out = self.space.run(replay_binary(), str(times), str(come), str(go))
+        out = self.space.run(program("bench_replay"), str(times), str(come), str(go))
         lines = (line.split() for line in out.splitlines())
         return [(int(a) / 1000, int(b) / 1000) for a, b, _ in lines]
 
     def close(self) -> None:
         self.space.close()
 
-
     def replay_traced(self, times: int, come: Path, go: Path, rest: int = 0) -> tuple[list[float], float]:
         """What the kernel takes for COME, in microseconds, while strace looks on; and what that alone takes. REST: of so many
         milliseconds before each."""
         trace = come.parent / "replay.strace"
         argv = [*STRACE, "-e", "trace=sendto,recvfrom", "-o", str(trace)]
-        replay = self.space.argv(replay_binary(), str(times), str(come), str(go), str(rest))
+        replay = self.space.argv(program("bench_replay"), str(times), str(come), str(go), str(rest))
         subprocess.run([*argv, *replay], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         return took(trace, "sendto", come.stat().st_size), min(took(trace, "recvfrom"))
 
@@ -179,18 +177,15 @@ def react(n: int, size: Size) -> list[Figure]:
 
 def figures_of(n: int, whole: list[float], own: list[float], bare: list[float]) -> list[Figure]:
     loop = statistics.median(bare)
-    counts = {"events": len(whole), "p99": round(percentile(whole, 99)), "the bare loop's p50": round(loop, 1)}
-    counts["the bare loop's p99"] = round(percentile(bare, 99), 1)
+    counts = {"events": len(whole), "of one transaction": len(own), "the bare loop's p50": round(loop, 1)}
+    counts["the bare loop's p99"] = round(statistics.quantiles(bare, n=100)[-1], 1)
     name = f"event to enforced, {n:,} containers"
+    main = [Figure(f"{name}, the main thread's part / a bare loop", "x", [t / loop for t in own])] if own else []
     return [
         Figure(f"{name}, p50", "µs", whole, 100, counts),
-        Figure(f"{name}, p99", "µs", [percentile(whole, 99)], 1000),
-        Figure(f"{name}, the main thread's part / a bare loop", "x", [t / loop for t in own or whole], None),
+        Figure(f"{name}, the slowest", "µs", [max(whole)], 1000),
+        *main,
     ]
-
-
-def percentile(values: list[float], part: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * part // 100)]
 
 
 def reaction(size: Size) -> list[Figure]:

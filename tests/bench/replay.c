@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 	if (argc > 3)
 		go = read_batch(argv[3]);
 	make_room(s, come.len + go.len);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* others see how far it is */
 	replay(s, strtol(argv[1], NULL, 10), &come, &go, argc > 4 ? strtol(argv[4], NULL, 10) : 0);
 	mnl_socket_close(s);
 	free(come.data);

@@ -39,7 +39,6 @@ class Weather:
     """What is measured with quaywall and without: `up` and `down` return the seconds of what counts."""
 
     network: str
-    kept = 0  # networks, by the engine
 
     def __init__(self, engine: PrivateEngine, count: int) -> None:
         # It is not asked to be fast: to remove one of 200 at once has taken 20.10 more than a minute.
@@ -54,7 +53,8 @@ class Weather:
     def up(self) -> float:
         raise NotImplementedError
 
-    def down(self) -> float:
+    def down(self) -> float | None:
+        """None where the engine did not do it."""
         raise NotImplementedError
 
 
@@ -96,13 +96,10 @@ class Compose(Weather):
 
         return timed(work)
 
-    def down(self) -> float:
-        containers = timed(lambda: on_each(self.api.remove, self.names))
+    def down(self) -> float | None:
         began = time.monotonic()
-        if self._remove_network():
-            return containers + time.monotonic() - began
-        self.kept += 1
-        return containers
+        on_each(self.api.remove, self.names)
+        return time.monotonic() - began if self._remove_network() else None
 
     def _remove_network(self) -> bool:
         """An engine that is busy has not let go of all endpoints when it says that a container is removed. And 20.10 miscounts now
@@ -140,7 +137,7 @@ def told(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
 
 def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]:
     ways = ("up", "down")
-    seconds: dict[str, dict[str, list[float]]] = {way: {"with": [], "without": []} for way in ways}
+    seconds: dict[str, dict[str, list[Any]]] = {way: {"with": [], "without": []} for way in ways}
     lost: list[str] = []
     status: dict[str, Any] = {}
     for r in range(2 * rounds):
@@ -151,13 +148,16 @@ def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]
         addresses = weather.addresses()
         lost += left(quaywall, addresses, True) if kind == "with" else []
         seconds["down"][kind].append(weather.down())
-        print(kind, *(f"{way} {seconds[way][kind][-1]:.1f}" for way in ways), file=sys.stderr)
+        print(kind, *(f"{way} {seconds[way][kind][-1]}" for way in ways), file=sys.stderr)
         if kind == "with":
             lost += left(quaywall, addresses, False)
             status = told(quaywall.status(), status)
             quaywall.verb("flush")
             quaywall.stop()
-    return {"seconds": seconds, "lost": lost, "status": status, "kept": weather.kept}
+    kept = {kind: found.count(None) for kind, found in seconds["down"].items()}
+    pairs = [pair for pair in zip(*seconds["down"].values()) if None not in pair]
+    seconds["down"] = {"with": [a for a, _ in pairs], "without": [b for _, b in pairs]}
+    return {"seconds": seconds, "lost": lost, "status": status, "kept": kept}
 
 
 def main() -> None:

@@ -78,7 +78,8 @@ class Instructions:
         self.counts = {thread_of(p): total(p) for p in self.files}
 
     def of(self, *threads: int) -> int:
-        return sum(self.counts.get(t, 0) for t in threads)
+        assert all(self.counts.get(t) for t in threads), f"not all threads were counted: {self.counts}"
+        return sum(self.counts[t] for t in threads)
 
     @property
     def others(self) -> int:

@@ -88,15 +88,20 @@ static void test_consent_needs_both_ends(void **state)
 	assert_lacks(text, "set to_shop/web.allow_port4");
 }
 
-static void test_an_address_with_two_owners_is_nobodys(void **state)
+/* The worker's endpoint shows ADDR, whoever's that is. */
+static char *text_with_worker_at(const char addr[static 10])
 {
 	CLEANUP_FREE char *snapshot = mem_strdup(case_shop);
-	CLEANUP_FREE char *text = NULL;
+
+	memcpy(strstr(snapshot, "172.19.0.5"), addr, 10);
+	return compiled_text(NULL, shop_web, snapshot);
+}
+
+static void test_an_address_with_two_owners_is_nobodys(void **state)
+{
+	CLEANUP_FREE char *text = text_with_worker_at("172.19.0.4"); /* db's */
 
 	(void)state;
-	/* db's address, while the worker's endpoint has it too */
-	memcpy(strstr(snapshot, "172.19.0.5"), "172.19.0.4", 10);
-	text = compiled_text(NULL, shop_web, snapshot);
 	assert_lacks(text, "\"br-2\" . 172.19.0.4 ");
 	assert_has(text, "\"br-2\" . 172.19.0.3 ");
 }
@@ -104,12 +109,9 @@ static void test_an_address_with_two_owners_is_nobodys(void **state)
 /* It reaches no port as the container that publishes it. */
 static void test_who_has_the_address_of_a_publisher_is_not_it(void **state)
 {
-	CLEANUP_FREE char *snapshot = mem_strdup(case_shop);
-	CLEANUP_FREE char *text = NULL;
+	CLEANUP_FREE char *text = text_with_worker_at("172.19.0.2");
 
 	(void)state;
-	memcpy(strstr(snapshot, "172.19.0.5"), "172.19.0.2", 10);
-	text = compiled_text(NULL, shop_web, snapshot);
 	assert_lacks(text, "\"br-2\" . 172.19.0.2 ");
 	assert_has(text, "\"br-1\" . 172.18.0.2 . 172.19.0.2");
 	assert_has(text, "\"br-1\" . 172.18.0.2 . tcp . 443 : return");

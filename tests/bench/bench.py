@@ -72,6 +72,7 @@ class Measured:
         found: dict[str, Any] = json.loads(self.bed.daemon.ask(b'{"verb": "status"}\n'))["result"]
         return found
 
+
 def assert_offered(sent: int, rate: int, size: Size) -> None:
     """The load that the figure speaks of."""
     assert sent > 0 and (size.smoke or sent >= 0.9 * rate * size.seconds), f"{sent} of {rate} a second were sent"
@@ -174,11 +175,10 @@ def processor() -> str:
     return found[1] if found else platform.machine()
 
 
-def build_type() -> str:
-    """As meson notes it."""
+def build_options() -> dict[str, Any]:
+    """As meson notes them."""
     options = json.loads((Path(os.environ["QUAYWALL_BUILD"]) / "meson-info" / "intro-buildoptions.json").read_text())
-    found = {o["name"]: o["value"] for o in options}
-    return f"{found['buildtype']}, -O{found['optimization']}, sanitizers: {found['b_sanitize'] or 'none'}"
+    return {o["name"]: o["value"] for o in options if o["name"] in ("buildtype", "optimization", "b_sanitize")}
 
 
 @dataclass
@@ -188,8 +188,8 @@ class Report:
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%d %H:%M:%S"))
     kernel: str = field(default_factory=lambda: platform.release())
     cpus: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-    processor: str = field(default_factory=lambda: processor())
-    build: str = field(default_factory=lambda: build_type())
+    processor: str = field(default_factory=processor)
+    build: dict[str, Any] = field(default_factory=build_options)
     small: bool = False
     seconds: dict[str, float] = field(default_factory=dict)  # that each benchmark took
     failed: dict[str, str] = field(default_factory=dict)  # why there are no figures of it
@@ -232,7 +232,7 @@ def main() -> int:
         parser.error(f"no benchmark is called {', '.join(unknown)}")
     size = replace(SMOKE if options.smoke else FULL, keep=options.keep)
     report = Report(small=options.smoke)
-    if "sanitizers: none" not in report.build and not options.smoke:
+    if report.build["b_sanitize"] not in ("none", []) and not options.smoke:
         parser.error(f"figures are of a build that users have, not of this one ({report.build})")
     held = True
     for name in options.names or BENCHMARKS:

@@ -66,7 +66,7 @@ class Storm(Weather):
         engine.network(self.network, "172.30.0.0/16")
 
     def up(self) -> float:
-        on_each(lambda n: self.api.create(n, SERVE, "front", "shop/web", self.folder.path), self.names)
+        on_each(lambda n: self.api.create(n, SERVE, self.network, "shop/web", self.folder.path), self.names)
         return timed(lambda: on_each(self.api.start, self.names))
 
     def down(self) -> float:

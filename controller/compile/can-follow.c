@@ -334,7 +334,7 @@ bool follow_begin(struct follow *f, struct compiled *c, const struct model *mode
 	*f = (struct follow) {.c = c};
 	/* Where blocks of addresses tell the members of an identity apart, they do so for each port that is there. */
 	if (c->gives_addresses || (c->names_subnets && c->published.len) ||
-	    !delta_find(c->model, model, &f->delta))
+	    !delta_find(c, model, &f->delta))
 		return false;
 	f->next = *c;
 	f->next.owner = f->next.owned = f->next.next_owned = NULL;

@@ -35,6 +35,42 @@ static int compare_ids(const char *a, const char *b)
 	return a == b ? 0 : strcmp(a, b);
 }
 
+/* ---- the host ---- */
+
+static bool names(const struct policy_peer *peers, size_t n, const char *interface)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (peers[i].kind == PEER_INTERFACE && glob_match(peers[i].interface, interface))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the rules could tell that the interface is there. A container that starts, or ends, has two for a moment that
+ * have neither addresses nor a bridge yet, or any more: of those the name counts, where a rule names it. */
+static bool counts(const struct model_interface *i, const void *policies)
+{
+	const struct policy_set *set = policies;
+
+	if (i->bridge || i->naddrs)
+		return true;
+	for (size_t d = 0; d < set->ndocuments; d++) {
+		for (size_t r = 0; r < set->documents[d].nrules; r++) {
+			const struct policy_rule *rule = &set->documents[d].rules[r];
+
+			if (names(rule->from, rule->nfrom, i->name) ||
+			    names(rule->to, rule->nto, i->name))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool compile_same_host(const struct compiled *c, const struct model *m)
+{
+	return model_same_host(c->model, m, counts, c->policies);
+}
+
 /* ---- containers ---- */
 
 static void match_containers(struct delta *d)
@@ -134,15 +170,17 @@ static bool move_siblings(struct delta *d)
 	return true;
 }
 
-bool delta_find(const struct model *was, const struct model *is, struct delta *ret)
+bool delta_find(const struct compiled *c, const struct model *is, struct delta *ret)
 {
+	const struct model *was = c->model;
+
 	*ret = (struct delta) {
 		.was = was,
 		.is = is,
 		.containers = mem_room(was->ncontainers, sizeof(size_t)),
 		.endpoints = mem_room(was->nendpoints, sizeof(size_t)),
 	};
-	if (!same_networks(was, is) || !model_same_host(was, is))
+	if (!same_networks(was, is) || !compile_same_host(c, is))
 		return false;
 	match_containers(ret);
 	match_endpoints(ret);

@@ -15,9 +15,9 @@ struct delta {
 	struct index_list left, joined; /* containers, likewise: also those without endpoints */
 };
 
-/* Whether the two differ in containers and their endpoints alone, and only in as many as are a matter of a few. RET
- * is to be freed in any case. */
-bool delta_find(const struct model *was, const struct model *is, struct delta *ret);
+/* Whether the model of C and IS differ, by what rules can tell, in containers and their endpoints alone, and only in as many
+ * as are a matter of a few. RET is to be freed in any case. */
+bool delta_find(const struct compiled *c, const struct model *is, struct delta *ret);
 void delta_done(struct delta *d);
 
 #define CLEANUP_DELTA __attribute__((cleanup(delta_done)))

@@ -79,17 +79,27 @@ static bool same_interface(const struct model_interface *a, const struct model_i
 	return true;
 }
 
-bool model_same_host(const struct model *a, const struct model *b)
+bool model_same_host(const struct model *a, const struct model *b,
+		     bool (*counts)(const struct model_interface *i, const void *data),
+		     const void *data)
 {
-	if (a->ninterfaces != b->ninterfaces || a->nvxlan_ports != b->nvxlan_ports)
+	size_t i = 0, n = 0;
+
+	if (a->nvxlan_ports != b->nvxlan_ports)
 		return false;
-	for (size_t i = 0; i < a->ninterfaces; i++)
-		if (!same_interface(&a->interfaces[i], &b->interfaces[i]))
+	for (size_t p = 0; p < a->nvxlan_ports; p++)
+		if (a->vxlan_ports[p] != b->vxlan_ports[p])
 			return false;
-	for (size_t i = 0; i < a->nvxlan_ports; i++)
-		if (a->vxlan_ports[i] != b->vxlan_ports[i])
+	for (;;) {
+		while (counts && i < a->ninterfaces && !counts(&a->interfaces[i], data))
+			i++;
+		while (counts && n < b->ninterfaces && !counts(&b->interfaces[n], data))
+			n++;
+		if (i == a->ninterfaces || n == b->ninterfaces)
+			return i == a->ninterfaces && n == b->ninterfaces;
+		if (!same_interface(&a->interfaces[i++], &b->interfaces[n++]))
 			return false;
-	return true;
+	}
 }
 
 void model_free(struct model *m)

@@ -139,8 +139,11 @@ void model_endpoint_done(struct model_endpoint *e);
 
 /* Frees the interfaces and leaves none: the host room reads them anew. */
 void model_clear_interfaces(struct model *m);
-/* Whether the host is the same in both: its interfaces, and the ports of VXLAN. */
-bool model_same_host(const struct model *a, const struct model *b);
+/* Whether the host is the same in both: its interfaces (where COUNTS is no NULL, those of which it says so), and the ports
+ * of VXLAN. */
+bool model_same_host(const struct model *a, const struct model *b,
+		     bool (*counts)(const struct model_interface *i, const void *data),
+		     const void *data);
 
 /* Whether the engine says the same of both: of a network without its endpoints, of an endpoint whatever network it is in
  * and whichever port it has. All of it sorted. */

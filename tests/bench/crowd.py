@@ -27,6 +27,9 @@ allow:
 """
 
 
+PASSING = "vethpassing"
+
+
 class Crowd(Bed):
     """A bed with N containers, db and web among them."""
 
@@ -120,7 +123,8 @@ class Crowd(Bed):
         return c, address
 
     def come(self, service: str = "worker", ports: Iterable[int] = ()) -> tuple[Container, str]:
-        """One more, in front."""
+        """One more, in front. Meanwhile an engine makes the pair of the next: until it goes, its two ends are the host's."""
+        self._ip([f"link add {PASSING} type veth peer name {PASSING}peer"])
         self.plug_next()
         return self.announce(service, ports)
 
@@ -128,7 +132,7 @@ class Crowd(Bed):
         self.engine.emit(container_event("die", c))
         with self.engine.lock:
             del self.front.endpoints[c.id]
-        self._ip([f"link del {port(address)}"])
+        self._ip([f"link del {port(address)}", f"link del {PASSING}"])
         self.engine.emit(network_event("disconnect", self.front, c.id))
         with self.engine.lock:
             self.engine.remove(c)

@@ -86,9 +86,14 @@ class Stage:
             assert time.monotonic() < end, "the checks do not end"
             time.sleep(0.1)
 
+    def compiled(self) -> int:
+        """How often not a step was made, but everything anew."""
+        return self.crowd.daemon.log_text().count("all of it is compiled")
+
     def cause(self, event: Event, here: list[tuple[Container, str]]) -> None:
         """The event, and all that it brings about; less where it is taken again anyway."""
         kind, way = event
+        before = self.compiled()
         if way == "comes":
             here.append(self.crowd.come(**KINDS[kind]))
         else:
@@ -96,6 +101,7 @@ class Stage:
         is_done = lambda: self.crowd.knows(here[-1][1]) == (way == "comes")  # noqa: E731
         assert eventually(lambda: self.answers.spoil or is_done(), 600), self.crowd.daemon.log_text()[-2000:]
         self.rest()
+        assert self.compiled() == before, f"{kind} {way}: everything was compiled"
 
     def recover(self, event: Event, here: list[tuple[Container, str]]) -> None:
         if self.answers.disturbed:

@@ -346,3 +346,34 @@ def test_it_converges() -> None:
         policy=POLICY,
         bridges=BRIDGES,
     )
+
+
+COMPILED = "all of it is compiled"
+
+
+def pass_by(bed: Bed, name: str) -> int:
+    """How often everything is compiled while an interface without addresses comes, then a container, and both go."""
+    before = bed.daemon.log_text().count(COMPILED)
+    c = container("shop", "db", 7)
+    bed.space.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}peer")
+    bed.add(c, "172.18.0.7")
+    bed.engine.emit(network_event("connect", bed.front, c.id), container_event("start", c))
+    assert eventually(lambda: "172.18.0.7" in bed.table())
+    time.sleep(0.3)  # what comes of the interface alone comes by then (HOST_MS in inputs.c)
+    bed.space.run("ip", "link", "del", name)
+    with bed.engine.lock:
+        bed.engine.remove(c)
+    bed.engine.emit(container_event("die", c), network_event("disconnect", bed.front, c.id))
+    assert eventually(lambda: "172.18.0.7" not in bed.table())
+    time.sleep(0.3)
+    bed.assert_right()
+    return bed.daemon.log_text().count(COMPILED) - before
+
+
+def test_interfaces_that_pass() -> None:
+    """A container that starts has two in the host's namespace, for a moment. Rules that name such are compiled with them."""
+    policy = "policy: shop\nfor: {project: shop}\nallow:\n  - {from: {interface: 'pass?by'}, to: {service: db}, ports: [80]}\n"
+    with Bed(policy) as bed:
+        bed.start()
+        assert pass_by(bed, "veth1a2b3c") == 0
+        assert pass_by(bed, "pass1by") >= 2

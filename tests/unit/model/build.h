@@ -77,7 +77,8 @@ static inline void build_interface(struct model *m, const char *name, const char
 		.name = mem_strdup(name),
 		.index = 1,
 		.addrs = mem_new(1, sizeof(*i->addrs)),
-		.naddrs = 1,
+		.naddrs = addr != NULL,
 	};
-	prefix_parse(addr, i->addrs);
+	if (addr)
+		prefix_parse(addr, i->addrs);
 }

@@ -67,6 +67,29 @@ static void test_clear_interfaces(void **state)
 	assert_int_equal(m->ncontainers, 1);
 }
 
+static bool has_addresses(const struct model_interface *i, const void *data)
+{
+	(void)data;
+	return i->naddrs;
+}
+
+static void test_same_host_where_it_counts(void **state)
+{
+	CLEANUP_MODEL struct model *m = small_model();
+	CLEANUP_MODEL struct model *other = model_copy(m);
+
+	(void)state;
+	build_interface(other, "aaa", NULL);
+	build_interface(other, "zzz", NULL);
+	model_sort_interfaces(other);
+	assert_false(model_same_host(m, other, NULL, NULL));
+	assert_true(model_same_host(m, other, has_addresses, NULL));
+	assert_true(model_same_host(other, m, has_addresses, NULL));
+	build_interface(other, "zzzz", "192.0.2.2/24");
+	assert_false(model_same_host(m, other, has_addresses, NULL));
+	assert_false(model_same_host(other, m, has_addresses, NULL));
+}
+
 static void test_same_host(void **state)
 {
 	CLEANUP_MODEL struct model *m = small_model();
@@ -75,31 +98,31 @@ static void test_same_host(void **state)
 
 	(void)state;
 	build_container(other, "c2", "web");
-	assert_true(model_same_host(m, other));
+	assert_true(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].addrs[0].addr.bytes[3]++;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].addrs[0].addr.bytes[3]--;
 	other->interfaces[0].addrs[0].len--;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].addrs[0].len++;
 	other->interfaces[0].name[3]++;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].name[3]--;
 	/* A bridge that somebody made anew under its old name. */
 	other->interfaces[0].index++;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].index--;
 	other->interfaces[0].bridge = true;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	other->interfaces[0].bridge = false;
-	assert_true(model_same_host(m, other));
+	assert_true(model_same_host(m, other, NULL, NULL));
 	build_interface(other, "eth1", "192.0.2.2/24");
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 	build_interface(m, "eth1", "192.0.2.2/24");
 	m->vxlan_ports = mem_new(1, sizeof(port));
 	*m->vxlan_ports = port;
 	m->nvxlan_ports = 1;
-	assert_false(model_same_host(m, other));
+	assert_false(model_same_host(m, other, NULL, NULL));
 }
 
 int main(void)
@@ -109,6 +132,7 @@ int main(void)
 		cmocka_unit_test(test_copy_of_empty),
 		cmocka_unit_test(test_clear_interfaces),
 		cmocka_unit_test(test_same_host),
+		cmocka_unit_test(test_same_host_where_it_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,10 @@ static int dump(struct host *h, uint16_t type, size_t header, struct links *l)
 	return netlink_dump(h->requests, request, take, l);
 }
 
+/* A thousand messages and more, with what the kernel adds to each: of what does not fit all is listed anew, which takes as
+ * long as there are interfaces, and containers that start side by side are some twenty messages each. */
+#define EVENTS_BYTES (4 << 20)
+
 #define LIST_TRIES 100 /* against a host whose links never rest: an error is better than a hang */
 
 /* Lists everything anew. What changes meanwhile disturbs the dump or is announced behind it. */
@@ -93,6 +97,8 @@ int host_open(struct host **ret, struct error *err)
 	r = netlink_open(NETLINK_ROUTE, -1, SOCK_NONBLOCK, &h->events, err);
 	if (r == 0)
 		r = netlink_open(NETLINK_ROUTE, -1, 0, &h->requests, err);
+	if (r == 0)
+		netlink_widen(h->events, EVENTS_BYTES);
 	/* Before listing: or what changes in between would never be seen. */
 	if (r == 0)
 		r = subscribe(h, err);

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 from typing import Callable
@@ -349,6 +350,11 @@ def test_it_converges() -> None:
 
 
 COMPILED = "all of it is compiled"
+NAMES_INTERFACES = """policy: shop
+for: {project: shop}
+allow:
+  - {from: {interface: 'pass?by'}, to: {service: db}, ports: [80]}
+"""
 
 
 def pass_by(bed: Bed, name: str) -> int:
@@ -372,8 +378,24 @@ def pass_by(bed: Bed, name: str) -> int:
 
 def test_interfaces_that_pass() -> None:
     """A container that starts has two in the host's namespace, for a moment. Rules that name such are compiled with them."""
-    policy = "policy: shop\nfor: {project: shop}\nallow:\n  - {from: {interface: 'pass?by'}, to: {service: db}, ports: [80]}\n"
-    with Bed(policy) as bed:
+    with Bed(NAMES_INTERFACES) as bed:
         bed.start()
         assert pass_by(bed, "veth1a2b3c") == 0
         assert pass_by(bed, "pass1by") >= 2
+
+
+def test_more_interfaces_than_can_be_told() -> None:
+    """What the kernel could not tell, as nobody read it, is listed."""
+    with Bed(NAMES_INTERFACES) as bed:
+        bed.start()
+        assert bed.process and "pass1by" not in bed.table()
+        bed.space.run("ip", "link", "add", "busy", "type", "bridge")
+        bed.process.send_signal(signal.SIGSTOP)
+        many = "".join(f"link set busy mtu {1000 + i % 2}\n" for i in range(6000))
+        done = subprocess.run(bed.space.argv("ip", "-batch", "-"), input=many, text=True, check=False)
+        bed.space.run("ip", "link", "add", "pass1by", "type", "veth")
+        lost = [line.split() for line in bed.space.run("cat", "/proc/net/netlink").splitlines()[1:]]
+        bed.process.send_signal(signal.SIGCONT)
+        assert done.returncode == 0
+        assert any(int(fields[8]) for fields in lost if fields[1] == "0"), "nothing was lost"
+        assert eventually(lambda: "pass1by" in bed.table())

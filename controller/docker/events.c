@@ -101,7 +101,7 @@ static int read_attributes(const struct node *actor, struct event *e, struct err
 static enum event_kind kind_of(const char *type, const char *action)
 {
 	if (!strcmp(type, "container"))
-		return EVENT_CONTAINER;
+		return strcmp(action, "destroy") ? EVENT_CONTAINER : EVENT_DESTROY;
 	if (strcmp(type, "network"))
 		return EVENT_OTHER;
 	if (!strcmp(action, "connect"))
@@ -128,7 +128,9 @@ static int read_event(const struct node *doc, struct event *e, struct error *err
 	id = node_member(&actor, "ID");
 	if (!*e->id)
 		return node_error(&id, err, "is empty");
-	return e->kind == EVENT_CONTAINER ? 0 : read_attributes(&actor, e, err);
+	if (e->kind == EVENT_CONTAINER || e->kind == EVENT_DESTROY)
+		return 0;
+	return read_attributes(&actor, e, err);
 }
 
 int event_read(const char *line, size_t len, struct event *ret, struct error *err)

@@ -26,6 +26,7 @@ void events_lines_done(struct events_lines *l);
 enum event_kind {
 	EVENT_OTHER, /* nothing that concerns us */
 	EVENT_CONTAINER,
+	EVENT_DESTROY,	  /* a container that will never come back */
 	EVENT_NETWORK,	  /* created, updated, destroyed */
 	EVENT_CONNECT,	  /* a container's endpoint came */
 	EVENT_DISCONNECT, /* or went */

@@ -1,5 +1,5 @@
 /*
- * Events never change anything themselves: they say what to read again. So it does not matter that they can
+ * Events say what to read again, and change nothing that this does not find again. So it does not matter that they can
  * come twice, late, or in an order of their own.
  */
 #include "session-internal.h"
@@ -89,6 +89,19 @@ static void on_network(struct session *s, const struct event *e)
 	add_container(s, e->container);
 }
 
+static void on_container(struct session *s, const struct event *e)
+{
+	inventory_networks_of(s->inventory, e->id, add_network, s);
+	if (e->kind == EVENT_CONTAINER) {
+		add_container(s, e->id);
+		return;
+	}
+	/* At once: so this and the disconnect before it are one model. The recheck of its end, before, looks once more. */
+	if (inventory_drop_container(s->inventory, e->id, ++s->clock))
+		session_note_change(s);
+	follow_add(s, JOB_CONTAINER, e->id, false);
+}
+
 static int on_line(void *data, const char *line, size_t len)
 {
 	CLEANUP_ERROR struct error err = ERROR_INIT;
@@ -103,12 +116,10 @@ static int on_line(void *data, const char *line, size_t len)
 		session_note_trouble(s, &err);
 		return 0;
 	}
-	if (e.kind == EVENT_CONTAINER) {
-		add_container(s, e.id);
-		inventory_networks_of(s->inventory, e.id, add_network, s);
-	} else if (e.kind != EVENT_OTHER) {
+	if (e.kind == EVENT_CONTAINER || e.kind == EVENT_DESTROY)
+		on_container(s, &e);
+	else if (e.kind != EVENT_OTHER)
 		on_network(s, &e);
-	}
 	s->events += e.kind != EVENT_OTHER;
 	event_done(&e);
 	return 0;

@@ -131,6 +131,11 @@ static void test_labels_are_not_believed(void **state)
 	assert_null(e.container);
 	assert_false(e.overlay);
 	event_done(&e);
+	e = read_line("{\"Type\": \"container\", \"Action\": \"destroy\", \"Actor\": "
+		      "{\"ID\": \"c1\"}}");
+	assert_int_equal(e.kind, EVENT_DESTROY);
+	assert_string_equal(e.id, "c1");
+	event_done(&e);
 }
 
 static void test_network_events(void **state)

@@ -70,6 +70,13 @@ void *mem_grow(void *ptr, size_t *cap, size_t count, size_t size)
 	return ptr;
 }
 
+void mem_share(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 void mem_trim(void)
 {
 #ifdef __GLIBC__

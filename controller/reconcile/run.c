@@ -275,8 +275,10 @@ enum reconcile_exit reconcile_run(const struct reconcile_options *options, struc
 		.started = time(NULL),
 		.loop.woke_us = loop_now_us(),
 	};
-	enum reconcile_exit code = start(&d, err);
+	enum reconcile_exit code;
 
+	mem_share();
+	code = start(&d, err);
 	while (code == QUAYWALL_FINE && !d.loop.stop)
 		if (loop_turn(&d.loop, err) < 0)
 			code = QUAYWALL_UNREACHABLE;

@@ -28,8 +28,11 @@ char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), retu
  * zeroes what is new, updates *CAP and returns the array, perhaps moved. */
 void *mem_grow(void *ptr, size_t *cap, size_t need, size_t size) __attribute__((returns_nonnull));
 
-/* Gives back to the system what was freed, of all threads: behind a piece of work that needed much for a moment. The
- * allocator keeps nearly all of it otherwise, and of each thread's by itself. */
+/* One heap for all threads, before there are others: each would keep what it freed to itself otherwise. */
+void mem_share(void);
+
+/* Gives back to the system what was freed: behind a piece of work that needed much for a moment. The allocator keeps
+ * nearly all of it otherwise. */
 void mem_trim(void);
 
 /* Appends ITEM to the open array ARR with its fields `items`, `len` and `cap`. */

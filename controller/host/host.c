@@ -305,6 +305,12 @@ int host_bind_ports(struct host *h, struct model *m, struct error *err)
 	return ports_bind(&h->ports, &h->links, h->requests, m, err);
 }
 
+bool host_ports_differ(struct host *h, struct model *m)
+{
+	h->links.ports_moved = false;
+	return ports_differ(&h->ports, &h->links, h->requests, m);
+}
+
 bool host_ports_missing(const struct host *h)
 {
 	return h->ports.missing;

@@ -332,6 +332,17 @@ static void set_port(struct search *s, size_t endpoint, const struct link *link)
 	s->taken[b->place] = true;
 }
 
+/* The port that was bound, where it is still one of the bridge of E. */
+static const struct link *kept_port(const struct search *s, struct binding *b,
+				    const struct model_endpoint *e)
+{
+	const struct link *link = b->port ? links_find_again(s->links, b->port, &b->place) : NULL;
+
+	return link && link->veth && link->master && link->master == s->places[e->network].bridge
+		       ? link
+		       : NULL;
+}
+
 /* Gives the endpoints the ports that they had. */
 static void keep_old(struct ports *p, struct search *s)
 {
@@ -339,20 +350,19 @@ static void keep_old(struct ports *p, struct search *s)
 
 	for (size_t i = 0; i < s->model->nendpoints; i++) {
 		struct model_endpoint *e = &s->model->endpoints[i];
-		struct place *place = &s->places[e->network];
 		struct binding *was = next_binding(p, e->id, &at), *b = &s->is[i];
 		const struct link *link;
 
 		*b = was ? *was : (struct binding) {.hides = !p->begun && has_process(s->model, e)};
 		if (was)
 			was->block = NULL;
-		link = b->port ? links_find_again(s->links, b->port, &b->place) : NULL;
+		link = kept_port(s, b, e);
 		b->port = 0;
 		e->port[0] = '\0';
-		if (link && link->veth && link->master && link->master == place->bridge)
+		if (link)
 			set_port(s, i, link);
 		else if (e->has_mac)
-			place->lacks = true;
+			s->places[e->network].lacks = true;
 	}
 }
 
@@ -442,6 +452,62 @@ int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *reques
 	/* What was bound stays so also where the kernel does not answer. */
 	remember(p, &s);
 	return r < 0 ? r : taught;
+}
+
+/* ---- whether it is worth while ---- */
+
+/* Whether an endpoint has another port than it had. Marks the others' as taken. */
+static bool lost_any(const struct ports *p, struct search *s)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->model->nendpoints; i++) {
+		const struct model_endpoint *e = &s->model->endpoints[i];
+		struct binding *b = next_binding(p, e->id, &at);
+		const struct link *link = b ? kept_port(s, b, e) : NULL;
+
+		if (strcmp(link ? link->name : "", e->port) != 0)
+			return true;
+		if (link)
+			s->taken[b->place] = true;
+		else if (e->has_mac)
+			s->places[e->network].lacks = true;
+	}
+	return false;
+}
+
+static bool is_shown_by_one_up(const struct search *s, const struct model_endpoint *e)
+{
+	size_t n;
+	const struct claimant *c = who_shows(s, s->places[e->network].bridge, e->mac, &n);
+
+	for (size_t i = 0; c && i < n; i++)
+		if (c[i].up)
+			return true;
+	return false;
+}
+
+bool ports_differ(const struct ports *p, const struct links *l, struct mnl_socket *requests,
+		  struct model *m)
+{
+	__attribute__((cleanup(search_done))) struct search s = {
+		.links = l,
+		.requests = requests,
+		.model = m,
+		.places = find_places(m, l),
+		.taken = mem_new(l->len, sizeof(*s.taken)),
+	};
+
+	if (lost_any(p, &s) || find_claimants(&s, NULL) < 0)
+		return true;
+	for (size_t i = 0; s.claimants.len > 0 && i < m->nendpoints; i++) {
+		const struct model_endpoint *e = &m->endpoints[i];
+
+		if (!e->port[0] && e->has_mac && s.places[e->network].bridge &&
+		    is_shown_by_one_up(&s, e))
+			return true;
+	}
+	return false;
 }
 
 void ports_done(struct ports *p)

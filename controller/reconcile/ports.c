@@ -32,7 +32,8 @@ static void look_again(struct daemon *d)
 	CLEANUP_ERROR struct error err = ERROR_INIT;
 	CLEANUP_MODEL struct model *m = NULL;
 
-	if (!d->world.model || d->skeleton || d->waiting)
+	if (!d->world.model || d->skeleton || d->waiting ||
+	    !host_ports_differ(d->host, d->world.model))
 		return;
 	m = model_copy(d->world.model);
 	if (host_bind_ports(d->host, m, &err) < 0)

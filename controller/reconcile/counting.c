@@ -54,7 +54,7 @@ void daemon_count_write_due(void *data)
 	if (d->counting.changed)
 		keep(d, false);
 	if (d->counting.changed)
-		loop_timer_set(&d->counting.write_timer, WRITE_MS);
+		loop_timer_set_loose(&d->counting.write_timer, WRITE_MS);
 }
 
 void daemon_count_take(struct daemon *d)
@@ -72,10 +72,9 @@ void daemon_count_take(struct daemon *d)
 	/* What is left of a second counts next time. */
 	c->taken = c->taken ? c->taken + elapsed * 1000 : now;
 	c->changed = true;
-	if (news)
-		loop_timer_hasten(&c->write_timer, SOON_MS);
-	else if (!c->write_timer.due)
-		loop_timer_set(&c->write_timer, WRITE_MS);
+	/* Both with the listing that wakes the daemon anyway. */
+	if (!c->write_timer.due || (news && c->write_timer.due > now + 2 * SOON_MS))
+		loop_timer_set_loose(&c->write_timer, news ? SOON_MS : WRITE_MS);
 }
 
 void daemon_count_done(struct daemon *d)

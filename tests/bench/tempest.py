@@ -129,6 +129,11 @@ def left(quaywall: Quaywall, addresses: list[str], known: bool) -> list[str]:
         time.sleep(0.2)
 
 
+def compiled(quaywall: Quaywall) -> int:
+    """How often not a step was made, but everything anew, of all that its log tells."""
+    return quaywall.log_text().count("all of it is compiled")
+
+
 def told(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """Of all its runs."""
     found = {k: now["engine"][k] + before.get(k, 0) for k in ("events", "lost", "repaired")}
@@ -140,10 +145,11 @@ def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]
     seconds: dict[str, dict[str, list[Any]]] = {way: {"with": [], "without": []} for way in ways}
     lost: list[str] = []
     status: dict[str, Any] = {}
+    before = compiled(quaywall)
     for r in range(2 * rounds):
         kind = ("with", "without")[(r + r // 2) % 2]
         if kind == "with":
-            quaywall.start()
+            quaywall.start("--debug")
         seconds["up"][kind].append(weather.up())
         addresses = weather.addresses()
         lost += left(quaywall, addresses, True) if kind == "with" else []
@@ -154,6 +160,7 @@ def measure(weather: Weather, quaywall: Quaywall, rounds: int) -> dict[str, Any]
             status = told(quaywall.status(), status)
             quaywall.verb("flush")
             quaywall.stop()
+    status["compiled anew"] = compiled(quaywall) - before
     kept = {kind: found.count(None) for kind, found in seconds["down"].items()}
     pairs = [pair for pair in zip(*seconds["down"].values()) if None not in pair]
     seconds["down"] = {"with": [a for a, _ in pairs], "without": [b for _, b in pairs]}

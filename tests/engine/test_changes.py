@@ -1,5 +1,7 @@
 """Containers, addresses and networks come and go under a running daemon."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 import pytest
@@ -16,6 +18,7 @@ for: {project: shop}
 allow:
   - {from: {service: web}, to: {service: db}, ports: [5432]}
 """
+COMPILED = "all of it is compiled"
 
 
 def front(bed: Bed) -> None:
@@ -83,6 +86,31 @@ def test_replaced_container(running: tuple[Bed, Quaywall]) -> None:
     db = box(bed, "shop-db-1", "shop/db")
     eventually(to_db(web, db), "ok")
     hold([], [Ask(web.at(), old, "tcp", 5432), to_db(squatter, db)])
+
+
+def test_each_is_a_step(clean: Bed, quaywall: Make) -> None:
+    """What comes and goes while an engine makes and removes containers has nothing compiled but themselves. The first of a project
+    and of its network is another thing."""
+    front(clean)
+    q = quaywall(clean)
+    q.policy("shop", SHOP)
+    q.start("--debug")
+    db = box(clean, "shop-db-1", "shop/db")
+    eventually(to_db(box(clean, "shop-web-1", "shop/web"), db), "ok")
+    before = q.log_text()
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(lambda i: box(clean, f"shop-web-{i}", "shop/web"), range(2, 6)))
+        for one in made:
+            eventually(to_db(one, db), "ok")
+        addresses = [one.addr(4, "front") for one in made]
+        box(clean, "shop-worker-1", "shop/worker").remove()
+        list(pool.map(Container.remove, made))
+    end = time.monotonic() + 10
+    while any(f" {a} " in q.table() for a in addresses):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    steps, compiled = (q.log_text().count(what) - before.count(what) for what in ("rules applied", COMPILED))
+    assert steps >= 2 and compiled == 0
 
 
 def test_restarted_container(running: tuple[Bed, Quaywall]) -> None:

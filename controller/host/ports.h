@@ -34,8 +34,8 @@ struct ports {
 int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *requests, struct model *m,
 	       struct error *err);
 
-/* Whether ports_bind() could give an endpoint of M, whose ports it filled last, another one: for much less, as it changes
- * nothing. True where it is not known. */
+/* Whether ports_bind() could give an endpoint of M, whose ports it filled last, another one. Changes nothing. True where it
+ * is not known. */
 bool ports_differ(const struct ports *p, const struct links *l, struct mnl_socket *requests,
 		  struct model *m);
 

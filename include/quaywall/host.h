@@ -38,8 +38,8 @@ const char *host_route(struct host *h, const struct addr *to, const struct addr 
  * had it keeps as long as both are there. On failure those still are filled in. */
 int host_bind_ports(struct host *h, struct model *m, struct error *err);
 
-/* Whether host_bind_ports() could find another port for an endpoint of M, which it filled last: asks without changing
- * anything, at a tenth of what that costs. */
+/* Whether host_bind_ports() could find another port for an endpoint of M, which it filled last: changes nothing, and so needs no
+ * copy of M. */
 bool host_ports_differ(struct host *h, struct model *m);
 
 /* Whether an endpoint on a bridge had no port at the last host_bind_ports(), and whether ports came or changed

@@ -45,28 +45,57 @@ static void add_port(const char *name, const uint8_t *mac, bool up)
 		netns_set_up(end);
 }
 
+/* What was filled last, and of which world. */
+static struct {
+	const char *world;
+	struct model *model;
+} last;
+
+static void remember(const char *world, struct model *m)
+{
+	model_free(last.model);
+	last.world = world;
+	last.model = m;
+}
+
 static struct host *open_host(void)
 {
 	struct host *h = NULL;
 
+	remember(NULL, NULL);
 	netns_add_bridge("br0");
 	assert_int_equal(host_open(&h, NULL), 0);
 	return h;
 }
 
 /* "PORT PORT", of the endpoints in order; "-" where none is known. */
+static void add_ports(const struct model *m, struct buf *out)
+{
+	for (size_t i = 0; i < m->nendpoints; i++)
+		buf_printf(out, "%s%s", i ? " " : "",
+			   *m->endpoints[i].port ? m->endpoints[i].port : "-");
+}
+
+/* Where they are others than in the same world before, that was to be seen beforehand. */
 static void assert_ports(struct host *h, const char *world, const char *want)
 {
 	CLEANUP_MODEL struct model *m = NULL, *interfaces = model_new();
-	CLEANUP_BUF struct buf b = BUF_INIT;
+	CLEANUP_BUF struct buf is = BUF_INIT;
+	CLEANUP_BUF struct buf was = BUF_INIT;
+	bool differ = true;
 
 	assert_int_equal(docker_snapshot_read(world, strlen(world), &m, NULL), 0);
 	assert_int_equal(host_read_interfaces(h, interfaces, NULL), 0);
+	if (last.world == world)
+		differ = host_ports_differ(h, last.model);
 	assert_int_equal(host_bind_ports(h, m, NULL), 0);
-	for (size_t i = 0; i < m->nendpoints; i++)
-		buf_printf(&b, "%s%s", i ? " " : "",
-			   *m->endpoints[i].port ? m->endpoints[i].port : "-");
-	assert_string_equal(buf_text(&b), want);
+	add_ports(m, &is);
+	assert_string_equal(buf_text(&is), want);
+	if (last.world == world)
+		add_ports(last.model, &was);
+	assert_true(differ || !strcmp(buf_text(&is), buf_text(&was)));
+	remember(world, m);
+	m = NULL;
 }
 
 static void test_by_the_mac_at_the_other_end(void **state)
@@ -88,11 +117,36 @@ static void test_a_port_stays_with_its_endpoint(void **state)
 	add_port("p1", mac1, true);
 	assert_ports(h, both, "p1 -");
 	netns_set_mac("p1x", mac2);
+	assert_false(host_ports_differ(h, last.model));
 	assert_ports(h, both, "p1 -");
 	add_port("p2", mac2, true);
 	assert_ports(h, both, "p1 p2");
+	assert_false(host_ports_differ(h, last.model));
 	netns_del_link("p1");
 	assert_ports(h, both, "- p2");
+}
+
+static void test_what_can_be_found_is_seen_beforehand(void **state)
+{
+	CLEANUP_HOST struct host *h = open_host();
+	CLEANUP_MODEL struct model *interfaces = model_new();
+
+	(void)state;
+	netns_add_bridge("br1");
+	assert_ports(h, both, "- -");
+	assert_false(host_ports_differ(h, last.model));
+	add_port("p3", other_mac, true);
+	add_port("p1", mac1, false);
+	assert_int_equal(host_read_interfaces(h, interfaces, NULL), 0);
+	assert_false(host_ports_differ(h, last.model));
+	netns_set_up("p1x");
+	assert_true(host_ports_differ(h, last.model));
+	assert_ports(h, both, "p1 -");
+	assert_false(host_ports_differ(h, last.model));
+	netns_set_master("p1", "br1");
+	assert_int_equal(host_read_interfaces(h, interfaces, NULL), 0);
+	assert_true(host_ports_differ(h, last.model));
+	assert_ports(h, both, "- -");
 }
 
 /* Of the links before it in the table one goes, then several. */
@@ -224,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_NETNS(test_by_the_mac_at_the_other_end),
 		IN_NETNS(test_a_port_stays_with_its_endpoint),
+		IN_NETNS(test_what_can_be_found_is_seen_beforehand),
 		IN_NETNS(test_a_port_is_found_where_it_stands_now),
 		IN_NETNS(test_the_bridge_is_told),
 		IN_NETNS(test_what_two_show_is_nobodys),

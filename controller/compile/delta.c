@@ -66,11 +66,6 @@ static bool counts(const struct model_interface *i, const void *policies)
 	return false;
 }
 
-bool compile_same_host(const struct compiled *c, const struct model *m)
-{
-	return model_same_host(c->model, m, counts, c->policies);
-}
-
 /* ---- containers ---- */
 
 static void match_containers(struct delta *d)
@@ -180,7 +175,7 @@ bool delta_find(const struct compiled *c, const struct model *is, struct delta *
 		.containers = mem_room(was->ncontainers, sizeof(size_t)),
 		.endpoints = mem_room(was->nendpoints, sizeof(size_t)),
 	};
-	if (!same_networks(was, is) || !compile_same_host(c, is))
+	if (!same_networks(was, is) || !model_same_host(was, is, counts, c->policies))
 		return false;
 	match_containers(ret);
 	match_endpoints(ret);

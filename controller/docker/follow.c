@@ -91,15 +91,11 @@ static void on_network(struct session *s, const struct event *e)
 
 static void on_container(struct session *s, const struct event *e)
 {
-	inventory_networks_of(s->inventory, e->id, add_network, s);
-	if (e->kind == EVENT_CONTAINER) {
-		add_container(s, e->id);
-		return;
-	}
-	/* At once: so this and the disconnect before it are one model. The recheck of its end, before, looks once more. */
-	if (inventory_drop_container(s->inventory, e->id, ++s->clock))
+	/* At once, so that this and the disconnect before it are one model. */
+	if (e->kind == EVENT_DESTROY && inventory_drop_container(s->inventory, e->id, ++s->clock))
 		session_note_change(s);
-	follow_add(s, JOB_CONTAINER, e->id, false);
+	add_container(s, e->id);
+	inventory_networks_of(s->inventory, e->id, add_network, s);
 }
 
 static int on_line(void *data, const char *line, size_t len)

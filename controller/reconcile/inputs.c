@@ -501,8 +501,9 @@ void daemon_host_ready(void *data, short revents)
 		loop_timer_hasten(&d->host_timer, daemon_lost_bridge(d) ? 0 : HOST_MS);
 }
 
-/* The model of now with the host as it is; NULL where the rules could not tell what was announced: the pair of a container
- * that starts is two interfaces of the host's until one end is a port and the other inside. */
+/* The model of now with the host as it is; NULL where nothing came of what was announced: the pair of a container that
+ * starts is two interfaces of the host's until one end is a port and the other inside. Also of what the rules of now cannot
+ * tell: those that come next may name it. */
 static struct model *model_moved(struct daemon *d)
 {
 	const struct model *now = d->world.model;
@@ -511,8 +512,8 @@ static struct model *model_moved(struct daemon *d)
 	CLEANUP_MODEL struct model *host = model_has_overlay(now) ? model_copy(now) : model_new();
 
 	/* Where it cannot be read, taking the model says so. */
-	if (host_read_interfaces(d->host, host, &err) == 0 && d->world.compiled &&
-	    compile_same_host(d->world.compiled, host))
+	if (host_read_interfaces(d->host, host, &err) == 0 &&
+	    model_same_host(host, now, NULL, NULL))
 		return NULL;
 	return model_copy(now);
 }

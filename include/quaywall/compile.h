@@ -44,10 +44,6 @@ struct compile_step {
 bool compile_follow(struct compiled *c, const struct model *model, struct compile_step *ret);
 void compile_step_done(struct compile_step *s);
 
-/* Whether the host of M is that of C's model, as far as rules can tell: interfaces without an address count where a rule
- * names them, or they are bridges. */
-bool compile_same_host(const struct compiled *c, const struct model *m);
-
 /* What the object was made from. */
 const struct settings *compile_settings(const struct compiled *c);
 const struct policy_set *compile_policies(const struct compiled *c);

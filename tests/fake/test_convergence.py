@@ -384,6 +384,16 @@ def test_interfaces_that_pass() -> None:
         assert pass_by(bed, "pass1by") >= 2
 
 
+def test_interfaces_that_a_later_policy_names() -> None:
+    """What no rule names is no other host, but there."""
+    with Bed() as bed:
+        bed.start()
+        bed.space.run("ip", "link", "add", "pass1by", "type", "veth", "peer", "name", "pass1peer")
+        time.sleep(0.5)
+        bed.daemon.policy(NAMES_INTERFACES)
+        assert eventually(lambda: "pass1by" in bed.table(), 10), bed.table()
+
+
 def test_more_interfaces_than_can_be_told() -> None:
     """What the kernel could not tell, as nobody read it, is listed."""
     with Bed(NAMES_INTERFACES) as bed:

@@ -281,7 +281,7 @@ def flood(daemon: Daemon) -> set[int]:
     """More changes than its sockets have room for. Returns on which buses some were lost."""
     batch = daemon.folder / "batch"
     one = "addr add 198.18.0.1/32 dev lo\naddr del 198.18.0.1/32 dev lo\n"
-    batch.write_text(one * 1000, encoding="ascii")
+    batch.write_text(one * 15000, encoding="ascii")
     daemon.space.run("ip", "-batch", str(batch))
     elements = ",".join(f"10.0.{i >> 8}.{i & 255}" for i in range(8000))
     text = f"table inet flood {{\nset s {{\ntype ipv4_addr\nelements = {{ {elements} }}\n}}\n}}\n"

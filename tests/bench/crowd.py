@@ -49,6 +49,7 @@ class Crowd(Bed):
             space.run("sysctl", "-qw", *NO_IPV6)
         self.total = n
         self.came = 0
+        self.passes = False  # a pair that is made for the next one
         first = min(n, IN_FRONT) - 2
         pairs = [] if attached else [("172.18.0.2", "br-shopfront"), ("172.18.0.3", "br-shopfront")]
         pairs += [(self._join(self.front, i, f"172.18.0.{4 + i}"), "br-shopfront") for i in range(first)]
@@ -125,6 +126,7 @@ class Crowd(Bed):
     def come(self, service: str = "worker", ports: Iterable[int] = ()) -> tuple[Container, str]:
         """One more, in front. Meanwhile an engine makes the pair of the next: until it goes, its two ends are the host's."""
         self._ip([f"link add {PASSING} type veth peer name {PASSING}peer"])
+        self.passes = True
         self.plug_next()
         return self.announce(service, ports)
 
@@ -132,7 +134,8 @@ class Crowd(Bed):
         self.engine.emit(container_event("die", c))
         with self.engine.lock:
             del self.front.endpoints[c.id]
-        self._ip([f"link del {port(address)}", f"link del {PASSING}"])
+        self._ip([f"link del {port(address)}", *([f"link del {PASSING}"] if self.passes else [])])
+        self.passes = False
         self.engine.emit(network_event("disconnect", self.front, c.id))
         with self.engine.lock:
             self.engine.remove(c)

@@ -425,6 +425,17 @@ static void remember(struct ports *p, struct search *s)
 	p->begun = true;
 }
 
+/* Without bindings. */
+static struct search search_begin(const struct links *l, struct mnl_socket *requests,
+				  struct model *m)
+{
+	struct search s = {.links = l, .requests = requests, .model = m};
+
+	s.places = find_places(m, l);
+	s.taken = mem_new(l->len, sizeof(*s.taken));
+	return s;
+}
+
 static void search_done(struct search *s)
 {
 	free(s->places);
@@ -433,19 +444,15 @@ static void search_done(struct search *s)
 	free(s->claimants.items);
 }
 
+#define CLEANUP_SEARCH __attribute__((cleanup(search_done)))
+
 int ports_bind(struct ports *p, const struct links *l, struct mnl_socket *requests, struct model *m,
 	       struct error *err)
 {
-	__attribute__((cleanup(search_done))) struct search s = {
-		.links = l,
-		.requests = requests,
-		.model = m,
-		.places = find_places(m, l),
-		.is = mem_room(m->nendpoints, sizeof(*s.is)),
-		.taken = mem_new(l->len, sizeof(*s.taken)),
-	};
+	CLEANUP_SEARCH struct search s = search_begin(l, requests, m);
 	int r, taught;
 
+	s.is = mem_room(m->nendpoints, sizeof(*s.is));
 	keep_old(p, &s);
 	r = find_claimants(&s, err);
 	taught = bind_new(&s, r < 0 ? NULL : err);
@@ -490,13 +497,7 @@ static bool is_shown_by_one_up(const struct search *s, const struct model_endpoi
 bool ports_differ(const struct ports *p, const struct links *l, struct mnl_socket *requests,
 		  struct model *m)
 {
-	__attribute__((cleanup(search_done))) struct search s = {
-		.links = l,
-		.requests = requests,
-		.model = m,
-		.places = find_places(m, l),
-		.taken = mem_new(l->len, sizeof(*s.taken)),
-	};
+	CLEANUP_SEARCH struct search s = search_begin(l, requests, m);
 
 	if (lost_any(p, &s) || find_claimants(&s, NULL) < 0)
 		return true;

@@ -401,11 +401,13 @@ def test_more_interfaces_than_can_be_told() -> None:
         assert bed.process and "pass1by" not in bed.table()
         bed.space.run("ip", "link", "add", "busy", "type", "bridge")
         bed.process.send_signal(signal.SIGSTOP)
-        many = "".join(f"link set busy mtu {1000 + i % 2}\n" for i in range(6000))
-        done = subprocess.run(bed.space.argv("ip", "-batch", "-"), input=many, text=True, check=False)
-        bed.space.run("ip", "link", "add", "pass1by", "type", "veth")
-        lost = [line.split() for line in bed.space.run("cat", "/proc/net/netlink").splitlines()[1:]]
-        bed.process.send_signal(signal.SIGCONT)
+        try:
+            many = "".join(f"link set busy mtu {1000 + i % 2}\n" for i in range(6000))
+            done = subprocess.run(bed.space.argv("ip", "-batch", "-"), input=many, text=True, check=False)
+            bed.space.run("ip", "link", "add", "pass1by", "type", "veth")
+            lost = [line.split() for line in bed.space.run("cat", "/proc/net/netlink").splitlines()[1:]]
+        finally:
+            bed.process.send_signal(signal.SIGCONT)
         assert done.returncode == 0
         assert any(int(fields[8]) for fields in lost if fields[1] == "0"), "nothing was lost"
         assert eventually(lambda: "pass1by" in bed.table())
